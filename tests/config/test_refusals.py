@@ -1,0 +1,122 @@
+"""What is refused, and the words a user is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hydra.errors import HydraException
+
+from vall_e.config.composing import compose_config
+from vall_e.config.explain import explain, is_users
+from vall_e.config.schema import Config
+from vall_e.config.seal import seal
+
+# override(s) -> words that the message must hold: key, value, what is allowed, the nearest name
+REFUSED = {
+    "model.droput=0.1": ["model.droput=0.1", "no such setting", "allowed: arch_type", "nearest: model.dropout"],
+    "+model.droput=0.1": ["model.droput=0.1", "no such setting", "nearest: model.dropout"],
+    "+dataset.min_uterances=4": ["dataset.min_uterances=4", "nearest: dataset.min_utterances"],
+    "evaluation.kwargs.top_l=3": ["evaluation.kwargs.top_l=3", "nearest: evaluation.kwargs.top_"],
+    "modle=x": ["modle=x", "no such setting", "nearest: model"],
+    "experimnt=demo": ["experimnt=demo", "nearest: experiment"],
+    "learning_rate=1e-3": ["learning_rate=1e-3", "nearest: hyperparameters.learning_rate"],
+    "hydra.job.nam=x": ["hydra.job.nam=x", "nearest: hydra.job.name"],
+    "model=ar+nar-lama-8": ["model=ar+nar-lama-8", "allowed: ar+nar-double-llama-8", "nearest: model=ar+nar-llama-8"],
+    "experiment=dem": ["experiment=dem", "nearest: experiment=demo"],
+    "experiment=null": ["experiment=[]"],
+    "codec=vocos": ["codec=vocos does not exist", "allowed: builtin, encodec"],
+    "model.dropout=abc": ["model.dropout=abc", "allowed: a number, at least 0, below 1"],
+    "model.dropout=[1]": ["model.dropout=[1]", "a number"],
+    "model.dropout=1": ["model.dropout=1.0", "out of range", "at least 0, below 1"],
+    "model.dropout=nan": ["model.dropout=nan", "finite"],
+    "hyperparameters.learning_rate=inf": ["hyperparameters.learning_rate=inf", "finite"],
+    "model.dropout=???": ["model.dropout", "no value given"],
+    "seed=1.5": ["seed=1.5", "a whole number, at least 0"],
+    "seed=null": ["seed=null", "a whole number"],
+    "trainer.amp=maybe": ["trainer.amp=maybe", "true or false"],
+    "trainer.backend=locl": ["trainer.backend=locl", "allowed: local, deepspeed", "nearest: local"],
+    "trainer.backend=deepspeed": ["trainer.backend=deepspeed", "allowed: local"],
+    "audio_backend=encodek": ["audio_backend=encodek", "allowed: builtin, encodec", "nearest: encodec"],
+    "dataset.workers=-1": ["dataset.workers=-1", "at least 0, at most 256"],
+    "dataset.duration_range=3": ["dataset.duration_range=3", "a list"],
+    "dataset.duration_range=[5,1]": ["dataset.duration_range=[5.0, 1.0]", "the lower first"],
+    "dataset.tasks_list=[sing]": ["dataset.tasks_list='sing'", "allowed: tts"],
+    "hyperparameters.optimizer=adam": ["hyperparameters.optimizer='adam'", "allowed: adamw", "nearest: adamw"],
+    "+model.loss_factors.rep=1": ["model.loss_factors.rep", "allowed: text, prom, resp", "nearest: resp"],
+    "+model.loss_factors.resp=x": ["model.loss_factors.resp=x"],
+    "model.loss_factors={resp:1}": ["+model.loss_factors.resp="],
+    "model.size=quater": ["model.size='quater'", "nearest: quarter"],
+    "model.size={dim:64}": ["model.size={'dim': 64}", "dim, heads, layers"],
+    "model.resp_levels=9": ["model.resp_levels=9", "8 levels", "audio_backend=builtin"],
+    "codec.levels=4": ["codec.levels=4", "audio_backend=builtin"],
+    "device=gpu": ["device='gpu'", "allowed: auto, cpu, cuda"],
+    "tokenizer=naive tokenizer_path=x.json": ["tokenizer=naive", "tokenizer_path"],
+    "dataset.source=a!b": ["dataset.source=a!b", "quoted twice"],
+    "dataset.hdf5_name=${vall_e.codec:levles,builtin}": ["dataset.hdf5_name", "levles", "nearest: levels"],
+}
+
+
+def complaint(*overrides: str) -> str:
+    """What a user is told of overrides that must be refused."""
+    try:
+        seal(compose_config("train", overrides), Config)
+    except Exception as error:
+        assert is_users(error), error
+        return explain(error)
+    pytest.fail(f"{overrides} passed")
+
+
+@pytest.mark.parametrize("overrides", REFUSED)
+def test_a_wrong_override_is_refused_in_these_words(overrides: str) -> None:
+    told = complaint(*overrides.split())
+    assert [words for words in REFUSED[overrides] if words not in told] == [], told
+    assert "object_type" not in told and "To append" not in told
+
+
+def test_all_problems_are_told_at_once() -> None:
+    told = complaint("seed=-1", "model.dropout=2", "+model.droput=3", "dataset.workers=-1", "device=gpu").splitlines()
+    assert len(told) == 5
+
+
+def test_train_codec_has_a_root_of_its_own() -> None:
+    with pytest.raises(HydraException) as caught:
+        compose_config("train_codec", ["step=3"])
+    assert explain(caught.value).endswith("(nearest: steps)")
+
+
+FRAGMENTS = {
+    "dropuot: 0.5": ["In 'model/mine'", "model.dropuot", "nearest: model.dropout"],
+    "experimental: {split_clasifiers: true}": [
+        "model.experimental.split_clasifiers",
+        "nearest: model.experimental.split_",
+    ],
+    "dropout: high": ["In 'model/mine'", "model.dropout=high", "allowed: a number"],
+    "dropout: 7": ["model.dropout=7.0", "at least 0, below 1"],
+    "dropout: [": ["mine.yaml", "line"],
+}
+
+
+@pytest.mark.parametrize("content", FRAGMENTS)
+def test_a_wrong_fragment_of_a_user_is_refused_in_these_words(content: str, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "mine.yaml").write_text(f"defaults: [/schema/model@_here_, _self_]\n{content}\n")
+    told = complaint_of_folder(tmp_path, "model=mine")
+    assert [words for words in FRAGMENTS[content] if words not in told] == [], told
+
+
+def test_a_fragment_without_a_schema_line_is_checked_too(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "mine.yaml").write_text("dropuot: 0.5\n")
+    assert "nearest: model.dropout" in complaint_of_folder(tmp_path, "model=mine")
+
+
+def test_a_preset_that_overrides_an_unknown_group_is_told_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\ndefaults: [override /modle: x]\n")
+    assert "nearest: model" in complaint_of_folder(tmp_path, "experiment=mine")
+
+
+def complaint_of_folder(folder: Path, override: str) -> str:
+    """What a user is told of a fragment of their own, found with `hydra.searchpath`."""
+    return complaint(f"hydra.searchpath=[file://{folder}]", override)

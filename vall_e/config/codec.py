@@ -1,0 +1,46 @@
+"""Settings and fixed facts of the audio codecs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from .setting import setting
+
+
+class AudioBackend(Enum):
+    """The codecs that turn speech into tokens and back."""
+
+    builtin = "builtin"
+    encodec = "encodec"
+
+    def __str__(self) -> str:
+        """The bare name, as `${audio_backend}` within a path or a resolver's argument shall read."""
+        return self.name
+
+
+@dataclass(frozen=True)
+class CodecFacts:
+    """What never changes about a codec."""
+
+    sample_rate: int
+    frame_rate: float
+    levels: int
+    codebook_size: int
+
+
+CODEC_FACTS = {
+    AudioBackend.builtin: CodecFacts(sample_rate=24_000, frame_rate=75.0, levels=8, codebook_size=1024),
+    AudioBackend.encodec: CodecFacts(sample_rate=24_000, frame_rate=75.0, levels=8, codebook_size=1024),
+}
+
+
+@dataclass(kw_only=True)
+class CodecConfig:
+    """The neural codec; `audio_backend` chooses it, the facts follow from the choice."""
+
+    path: str | None = setting(None, "Weights of the codec; null takes those it ships with or downloads once.")
+    sample_rate: int = setting(24_000, "Samples per second of the waveform.", at_least=8_000, at_most=96_000)
+    frame_rate: float = setting(75.0, "Code frames per second.", above=0)
+    levels: int = setting(8, "Residual quantiser levels, the Q of every code tensor [T, Q].", at_least=1, at_most=32)
+    codebook_size: int = setting(1024, "Entries of each codebook.", at_least=2)

@@ -1,0 +1,196 @@
+"""What `--help` says: the usage, examples, the groups to choose from and the settings most often changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from textwrap import fill
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from .codec_training import CodecTrainingConfig
+from .nearest import groups, options
+from .schema import Config
+
+LEFT = 44  # characters of the left column at most
+
+LOOK_FURTHER = (
+    ("--cfg job", "all settings, as YAML; add -p model for one group, --resolve for the values behind ${...}"),
+    ("--info defaults-tree", "which file brought what"),
+    ("-m seed=1,2,3", "one run for each value, in runs/sweeps"),
+    ("+key=value", "a new entry of a mapping, for example +model.loss_factors.text=0.1"),
+    ("--hydra-help", "the flags of Hydra"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class App:
+    """What the help of one app tells."""
+
+    module: str
+    script: str
+    purpose: str
+    examples: tuple[tuple[str, str], ...]
+    settings: tuple[str, ...]
+    arguments: str = ""
+    root: type = Config
+
+
+APPS = {
+    "train": App(
+        module="vall_e.train",
+        script="vall-e-train",
+        purpose="Train a model on a prepared dataset. The same command resumes a run from its newest checkpoint.",
+        examples=(
+            ("", "the tiny model on the sample speech, in runs/sample-ar+nar-tiny-llama-8"),
+            ("experiment=demo", "minutes on a CPU, in runs/demo"),
+            ("model=ar+nar-llama-8 dataset.hdf5_name=data/mine.h5", "the full model on data of your own"),
+            ("hyperparameters=prodigy trainer.iterations=5000", "another optimizer, for 5000 steps"),
+            ("trainer.amp=true trainer.weight_dtype=bfloat16 optimizations=compile", "mixed precision, compiled"),
+            ("weights=runs/demo/fp32.safetensors hydra.run.dir=runs/finetuned", "start from trained weights"),
+            ("-m seed=1,2 hyperparameters.learning_rate=1e-4,3e-4", "a sweep of four runs"),
+        ),
+        settings=(
+            "device",
+            "seed",
+            "weights",
+            "dataset.hdf5_name",
+            "dataset.duration_range",
+            "hyperparameters.batch_size",
+            "hyperparameters.learning_rate",
+            "hyperparameters.warmup_steps",
+            "trainer.iterations",
+            "trainer.save_frequency",
+            "evaluation.frequency",
+        ),
+    ),
+    "evaluate": App(
+        module="vall_e.evaluate",
+        script="vall-e-evaluate",
+        purpose="Measure trained weights on the training and validation speech of a dataset.",
+        examples=(
+            ("weights=runs/demo/fp32.safetensors", "the sample speech"),
+            ("weights=W.safetensors evaluation.size=64", "more samples in each pass"),
+            ("weights=W.safetensors evaluation.kwargs.ar_temperature=0.95", "draw less freely"),
+            ("weights=W.safetensors dataset.hdf5_name=data/mine.h5", "data of your own"),
+            ("-m weights=A.safetensors,B.safetensors", "compare two"),
+        ),
+        settings=(
+            "weights",
+            "device",
+            "seed",
+            "dataset.hdf5_name",
+            "evaluation.size",
+            "evaluation.batch_size",
+            "evaluation.kwargs.ar_temperature",
+            "evaluation.kwargs.top_p",
+            "evaluation.kwargs.max_duration",
+        ),
+    ),
+    "prepare": App(
+        module="vall_e.prepare",
+        script="vall-e-prepare",
+        purpose="Turn a folder of audio and meta.jsonl into an HDF5 dataset. Run again, it adds what is new.",
+        examples=(
+            ("", "the speech that ships with vall_e, to data/sample-builtin.h5"),
+            ("dataset.source=recordings dataset.hdf5_name=data/mine.h5", "speech of your own"),
+            ("audio_backend=encodec", "with EnCodec; needs the extra encodec"),
+            ("tokenizer_path=other/tokenizer.json", "with another tokenizer"),
+            ("device=cuda", "encode on a GPU"),
+        ),
+        settings=("dataset.source", "dataset.hdf5_name", "audio_backend", "codec.path", "tokenizer_path", "device"),
+    ),
+    "train_codec": App(
+        module="vall_e.train_codec",
+        script="vall-e-train-codec",
+        purpose="Train the built-in codec, which turns speech into tokens and back.",
+        examples=(
+            ("audio=recordings", "a folder of .ogg and .wav files"),
+            ("audio=recordings holdout=[speaker_7]", "leave a speaker out, to listen to"),
+            ("audio=recordings steps=20000 batch_size=16", "longer, with larger batches"),
+            ("audio=recordings learning_rate=2e-4", "more carefully"),
+            ("audio=recordings out=runs/codec-2", "to another folder"),
+        ),
+        settings=tuple(f.name for f in fields(CodecTrainingConfig)),
+        root=CodecTrainingConfig,
+    ),
+    "speak": App(
+        module="vall_e",
+        script="vall-e",
+        purpose="Speak a text in the voice of a recording.",
+        arguments="TEXT [PROMPT [OUT]] ",
+        examples=(
+            ('"Hello, world!" voice.wav hello.wav weights=runs/demo/fp32.safetensors', "in the voice of voice.wav"),
+            ('"Hello, world!" weights=W.safetensors', "without a prompt: any voice"),
+            ('"Guten Tag." voice.wav weights=W.safetensors inference.language=de', "another language"),
+            ('"Hello!" voice.wav weights=W.safetensors inference.seed=7', "the same speech every time"),
+            ('"Hello!" voice.wav weights=W.safetensors inference.ar_temperature=0.9', "draw less freely"),
+        ),
+        settings=(
+            "weights",
+            "device",
+            "inference.language",
+            "inference.seed",
+            "inference.ar_temperature",
+            "inference.top_p",
+            "inference.input_prompt_length",
+            "inference.max_duration",
+        ),
+    ),
+}
+
+
+def help_text(app: str, config: DictConfig | None = None) -> str:
+    """The help of an app; with the composed `config` it shows the values that are in force."""
+    told = APPS[app]
+    flags = "" if app == "speak" else "[flags] "
+    parts = [
+        told.purpose,
+        f"Usage: python -m {told.module} {told.arguments}{flags}[group=option] [key=value] ...  (or: {told.script})",
+        _titled(
+            "Examples", [(f"python -m {told.module} {command}".rstrip(), meaning) for command, meaning in told.examples]
+        ),
+    ]
+    if told.root is Config:
+        parts.append(_titled("Groups", [(group, ", ".join(options(group))) for group in groups()]))
+    parts.append(
+        _titled(
+            "Settings most often changed", [(_assigned(key, config), _meaning(told.root, key)) for key in told.settings]
+        )
+    )
+    if app != "speak":
+        completion = (
+            f'eval "$({told.script} -sc install=bash)"',
+            "complete names with the tab key; zsh and fish likewise",
+        )
+        parts.append(_titled("To look further", [*LOOK_FURTHER, completion]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _titled(title: str, rows: list[tuple[str, str]]) -> str:
+    """A title over two columns, 120 wide; a left side that is too long gets a line of its own."""
+    width = max((len(left) for left, _ in rows if len(left) <= LEFT), default=LEFT // 2)
+    lines = [f"{title}:"]
+    for left, right in rows:
+        fits = len(left) <= width
+        lines += [] if fits else [f"  {left}"]
+        first = f"  {left if fits else '':<{width}}  "
+        lines.append(fill(right, 120, initial_indent=first, subsequent_indent=" " * len(first), break_on_hyphens=False))
+    return "\n".join(lines)
+
+
+def _assigned(key: str, config: DictConfig | None) -> str:
+    value = OmegaConf.select(config, key) if config is not None else None
+    if config is None:
+        return key
+    return f"{key}={'null' if value is None else value}"
+
+
+def _meaning(root: type, key: str) -> str:
+    rule: Any = None
+    kind: Any = root
+    for name in key.split("."):
+        field = next(f for f in fields(kind) if f.name == name)
+        rule, kind = field.metadata.get("rule"), field.default_factory
+    span = rule.span()
+    return f"{rule.meaning.rstrip('.')}" + (f" ({span})." if span else ".")

@@ -1,0 +1,62 @@
+"""The root of the configuration: every fragment, preset and override is checked against it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .codec import CODEC_FACTS, AudioBackend, CodecConfig
+from .dataset import DatasetConfig
+from .evaluation import EvaluationConfig
+from .hyperparameters import HyperparametersConfig
+from .inference import InferenceConfig
+from .model import ModelConfig
+from .optimizations import OptimizationsConfig
+from .setting import setting
+from .trainer import TrainerConfig
+
+
+@dataclass(kw_only=True)
+class Config:
+    """Everything a run is told."""
+
+    device: str = setting("auto", "Where tensors live: auto (a GPU if there is one), cpu, cuda or cuda:N.")
+    seed: int = setting(0, "Seed of every random draw of a run.", at_least=0)
+    weights: str | None = setting(
+        None, "Weights file to start from; it carries its own model, tokenizer and codec settings."
+    )
+    weights_name: str = setting("fp32", "Stem of the exported weights file.")
+    weights_format: str = setting("safetensors", "Suffix of the exported weights file.", allowed=("safetensors", "sft"))
+    tokenizer: str | None = setting(None, "naive: the symbol table of early weights; null: a tokenizer file.")
+    tokenizer_path: str | None = setting(None, "A tokenizer.json; null takes the IPA tokenizer that ships with vall_e.")
+    audio_backend: AudioBackend = setting(AudioBackend.builtin, "The neural codec.")
+    sample_rate: int = setting(24_000, "Samples per second of the codec's waveform.", at_least=8_000)
+    codec: CodecConfig = setting(CodecConfig, "The neural codec's facts.")
+    dataset: DatasetConfig = setting(DatasetConfig, "The speech.")
+    model: ModelConfig = setting(ModelConfig, "The language model.")
+    hyperparameters: HyperparametersConfig = setting(HyperparametersConfig, "The optimisation.")
+    trainer: TrainerConfig = setting(TrainerConfig, "The run.")
+    evaluation: EvaluationConfig = setting(EvaluationConfig, "The evaluation.")
+    inference: InferenceConfig = setting(InferenceConfig, "Speaking.")
+    optimizations: OptimizationsConfig = setting(OptimizationsConfig, "Speed and memory.")
+
+    def problems(self) -> Iterator[str]:
+        """Relations between groups that do not hold."""
+        facts, codec, backend = CODEC_FACTS[self.audio_backend], self.codec, f"audio_backend={self.audio_backend.name}"
+        for name in ("sample_rate", "frame_rate", "levels", "codebook_size"):
+            if getattr(codec, name) != getattr(facts, name):
+                yield f"codec.{name}={getattr(codec, name)} contradicts {backend}, which has {getattr(facts, name)}"
+        if self.sample_rate != codec.sample_rate:
+            yield f"sample_rate={self.sample_rate} contradicts codec.sample_rate={codec.sample_rate}"
+        if self.model.resp_levels > codec.levels:
+            yield f"model.resp_levels={self.model.resp_levels} is more than the {codec.levels} levels of {backend}"
+        if self.model.audio_tokens != codec.codebook_size:
+            yield f"model.audio_tokens={self.model.audio_tokens} contradicts codec.codebook_size={codec.codebook_size}"
+        if self.tokenizer not in (None, "naive"):
+            yield f"tokenizer={self.tokenizer!r} is not allowed, allowed: naive, or null with tokenizer_path"
+        if self.tokenizer == "naive" and self.tokenizer_path:
+            yield "tokenizer=naive has no file, but tokenizer_path is set: set one of them"
+        if not (
+            self.device in ("auto", "cpu", "cuda") or (self.device.startswith("cuda:") and self.device[5:].isdigit())
+        ):
+            yield f"device={self.device!r} is not allowed, allowed: auto, cpu, cuda, cuda:N"

@@ -1,0 +1,86 @@
+"""How a setting is declared: default, meaning and range in one place, read by validation and documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from enum import Enum
+from math import isfinite
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a setting means and which values it takes."""
+
+    meaning: str
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    below: float | None = None
+    allowed: tuple[str, ...] = ()
+
+    def problem(self, value: Any) -> str | None:
+        """Why `value` is refused, or None. Every item of a list is judged by itself; None passes."""
+        if value is None:
+            return None
+        if isinstance(value, (list, tuple)):
+            return next((p for p in map(self.problem, value) if p), None)
+        if self.allowed and isinstance(value, str):
+            return self._not_allowed(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            if not isfinite(value):
+                return f"{value} is not allowed, allowed: a finite number"
+            if not self._within(value):
+                return f"{value} is out of range, allowed: {self.span()}"
+        return None
+
+    def span(self) -> str:
+        """The range in words, for example `at least 1`, or the allowed values."""
+        if self.allowed:
+            return ", ".join(repr(a) if a == "" else a for a in self.allowed)
+        words = {"at least": self.at_least, "above": self.above, "at most": self.at_most, "below": self.below}
+        return ", ".join(f"{word} {bound:g}" for word, bound in words.items() if bound is not None)
+
+    def _within(self, value: float) -> bool:
+        return (
+            (self.at_least is None or value >= self.at_least)
+            and (self.above is None or value > self.above)
+            and (self.at_most is None or value <= self.at_most)
+            and (self.below is None or value < self.below)
+        )
+
+    def _not_allowed(self, value: str) -> str | None:
+        if value.lower() in (a.lower() for a in self.allowed):
+            return None
+        near = get_close_matches(value.lower(), [a.lower() for a in self.allowed], n=1)
+        return f"{value!r} is not allowed, allowed: {self.span()}" + (f" (nearest: {near[0]})" if near else "")
+
+
+def setting(
+    default: Any,
+    meaning: str,
+    *,
+    at_least: float | None = None,
+    above: float | None = None,
+    at_most: float | None = None,
+    below: float | None = None,
+    allowed: Sequence[str] = (),
+) -> Any:
+    """A dataclass field with its meaning and range; a mutable default is copied for every instance."""
+    rule = Rule(meaning, at_least, above, at_most, below, tuple(allowed))
+    if isinstance(default, (list, dict)):
+        return field(default_factory=lambda: deepcopy(default), metadata={"rule": rule})
+    if isinstance(default, type):
+        return field(default_factory=default, metadata={"rule": rule})
+    return field(default=default, metadata={"rule": rule})
+
+
+def rules(config: Any) -> Iterator[tuple[str, Rule, Any]]:
+    """(name, rule, value) of every declared setting of a dataclass instance."""
+    for f in fields(config):
+        if rule := f.metadata.get("rule"):
+            value = getattr(config, f.name)
+            yield f.name, rule, value.name if isinstance(value, Enum) else value
