@@ -1,0 +1,84 @@
+"""The utterances of a split as samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch.utils.data
+
+from vall_e.config.dataset import DatasetConfig
+from vall_e.errors import DataError
+from vall_e.text.tokenizer import Tokenizer
+
+from .prompt import Codes, PromptCandidates, draw_prompt
+from .sample import Sample
+from .selection import Rows, select_rows
+from .store import Store
+from .tasks import TASKS
+
+
+class SpeechDataset(torch.utils.data.Dataset[Sample]):
+    """Samples of one split of a store. A key is (epoch, index); every draw is a function of (seed, epoch, index).
+
+    durations: float64 [len], seconds of each response; speakers: names in order; speaker_ids: int64 [len], into them.
+    DataError if the store cannot be used, selects nothing, or was made at another frame rate.
+    """
+
+    def __init__(
+        self, store_path: Path, cfg: DatasetConfig, tokenizer: Tokenizer, split: str, frame_rate: float, seed: int
+    ) -> None:
+        self.store = Store(store_path)
+        self.split = split
+        self._cfg, self._tokenizer, self._seed, self._frame_rate = cfg, tokenizer, seed, frame_rate
+        prepared = self.store.info.codec
+        if prepared.frame_rate != frame_rate:
+            raise DataError(
+                f"{store_path} was prepared by {prepared.name} at {prepared.frame_rate:g} frames a second, "
+                f"this run's codec has {frame_rate:g}: prepare it again"
+            )
+        self._rows = select_rows(self.store, cfg, split)
+        speakers = self.store.column("speaker")
+        self._speaker = speakers[self._rows]
+        self._candidates = self._prompt_candidates(speakers)
+        self.durations = self.store.frames[self._rows] / frame_rate
+        self.speakers = sorted({self.store.info.speakers[number] for number in set(self._speaker.tolist())})
+        place = {name: place for place, name in enumerate(self.speakers)}
+        self.speaker_ids = np.array([place[self.store.info.speakers[number]] for number in self._speaker.tolist()])
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, key: tuple[int, int]) -> Sample:
+        epoch, index = key
+        return self.sample(index, epoch)
+
+    def sample(self, index: int, epoch: int) -> Sample:
+        """Sample `index` of `epoch`."""
+        rng = np.random.default_rng((self._seed, epoch, index))
+        row = int(self._rows[index])
+        utterance = self.store.utterance(row)
+        task = self._cfg.tasks_list[int(rng.integers(len(self._cfg.tasks_list)))].lower()
+        codes = TASKS[task](utterance, lambda: self._draw_prompt(rng, index))
+        return Sample(
+            task=task,
+            utterance=utterance.id,
+            speaker=utterance.speaker,
+            language=utterance.language,
+            text=utterance.text,
+            tokens=np.array(self._tokenizer.encode(utterance.phonemes), np.int64),
+            prompt=codes.prompt,
+            response=codes.response,
+        )
+
+    def _draw_prompt(self, rng: np.random.Generator, index: int) -> Codes:
+        speaker, row = int(self._speaker[index]), int(self._rows[index])
+        rows = self._candidates.draw(rng, row, speaker, self._cfg.prompt_max_samples)
+        return draw_prompt(rng, self.store, rows, self._cfg, self._frame_rate)
+
+    def _prompt_candidates(self, speakers: np.ndarray[tuple[int], np.dtype[np.int32]]) -> PromptCandidates:
+        """Training is prompted by training speech alone; a validation speaker may have too little of its own split."""
+        rows: Rows = self._rows
+        if self.split != "training":
+            rows = np.flatnonzero(self.store.column("split") != self.store.info.splits.index("noise"))
+        return PromptCandidates(rows, speakers[rows])

@@ -1,0 +1,90 @@
+"""Work that earlier runs of the preparation have finished: the store itself, and the parts of an interrupted run."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from vall_e.errors import DataError
+
+from .store import Store
+from .utterance import Utterance
+
+log = logging.getLogger(__name__)
+
+
+class FinishedWork:
+    """Finds finished utterances by fingerprint, in the store `path` and in the small stores of `path`.parts.
+
+    A store that cannot be read is a DataError: it is not overwritten. A part that cannot be read is left out with a
+    warning. Only one file is open at a time, however many parts there are.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._folder = path.with_name(f"{path.name}.parts")
+        self._places: dict[int, tuple[Store, int]] = {}
+        self._current: Store | None = None
+        self._next_part = 0
+        if path.exists():
+            self._add(Store(path))
+        for part in sorted(self._folder.glob("*.h5"), key=lambda part: part.stem.zfill(12)):
+            self._add_old_part(part)
+
+    def __contains__(self, fingerprint: int) -> bool:
+        return fingerprint in self._places
+
+    def utterance(self, fingerprint: int) -> Utterance:
+        """Read one finished utterance."""
+        store, row = self._places[fingerprint]
+        if self._current is not None and self._current is not store:
+            self._current.close()
+        self._current = store
+        return store.utterance(row)
+
+    def next_part(self) -> Path:
+        """A name that no part has yet."""
+        return self._folder / f"{self._next_part}.h5"
+
+    def add_part(self, path: Path) -> None:
+        """Take in a part just written."""
+        self._next_part = int(path.stem) + 1
+        self._add(Store(path))
+
+    def store_holds(self, fingerprints: Sequence[int]) -> bool:
+        """Whether the store itself holds exactly these utterances in this order."""
+        if not self._path.exists():
+            return False
+        with Store(self._path) as store:
+            return np.array_equal(store.column("fingerprint"), np.array(fingerprints, np.uint64))
+
+    def remove_parts(self) -> None:
+        """Delete the parts, once the store holds them."""
+        self.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """Close what is open."""
+        if self._current is not None:
+            self._current.close()
+
+    def __enter__(self) -> FinishedWork:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self.close()
+
+    def _add(self, store: Store) -> None:
+        with store:
+            for row, fingerprint in enumerate(store.column("fingerprint").tolist()):
+                self._places[fingerprint] = (store, row)
+
+    def _add_old_part(self, part: Path) -> None:
+        try:
+            self.add_part(part)
+        except (DataError, ValueError) as error:
+            log.warning("Part %s of an earlier run is left out: %s", part, error)

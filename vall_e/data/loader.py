@@ -1,0 +1,132 @@
+"""Endless batches of samples, made by worker processes, with a position that can be saved."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import weakref
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+import torch.utils.data
+
+from vall_e.config.dataset import DatasetConfig
+
+from .dataset import SpeechDataset
+from .sample import Sample
+from .sampler import BatchSampler
+
+log = logging.getLogger(__name__)
+
+Key = tuple[int, int]
+
+# How long a worker outlives a SIGTERM.
+GRACE_SECONDS = 30
+
+
+class Loader:
+    """An endless iterator over batches, epoch after epoch.
+
+    Its state counts the batches handed out, not those the workers have made ahead; samples are functions of
+    (seed, epoch, index). So a restored loader goes on exactly where it was, with any number of workers. The workers
+    live as long as the loader, through all epochs.
+    """
+
+    def __init__(self, dataset: SpeechDataset, sampler: BatchSampler, workers: int) -> None:
+        self._dataset, self._sampler, self._workers = dataset, sampler, workers
+        self._epoch = self._batch = 0
+        self._ahead: Iterator[list[Sample]] | None = None
+        self._end_workers: Callable[[], object] = _nothing
+
+    @property
+    def epoch(self) -> int:
+        """Epochs completed."""
+        return self._epoch
+
+    def __iter__(self) -> Loader:
+        return self
+
+    def __next__(self) -> list[Sample]:
+        if self._ahead is None:
+            self._ahead = self._start()
+        try:
+            samples = next(self._ahead)
+        except BaseException:
+            self.close()
+            raise
+        self._batch += 1
+        if self._batch == len(self._sampler.batches(self._epoch)):
+            self._epoch, self._batch = self._epoch + 1, 0
+        return samples
+
+    def state_dict(self) -> dict[str, Any]:
+        """The position, fit for JSON."""
+        return {"epoch": self._epoch, "batch": self._batch, "sampler": self._sampler.identity}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go to a saved position. If data or batching have changed since, go to the start of the epoch after it."""
+        self.close()
+        self._epoch, self._batch = state["epoch"], state["batch"]
+        if state["sampler"] != self._sampler.identity:
+            self._epoch, self._batch = self._epoch + 1, 0
+            log.warning("Data, seed or batching differ from the saved run: going on with epoch %d", self._epoch)
+
+    def recent(self, count: int) -> list[Sample]:
+        """The last `count` samples handed out in this epoch, then coming ones if those are too few.
+
+        The position does not move, and what is returned follows from it alone.
+        """
+        past = [(self._epoch, i) for batch in self._sampler.batches(self._epoch)[: self._batch] for i in batch]
+        coming = (key for batch in self._keys() for key in batch)
+        keys = past[max(0, len(past) - count) :]
+        return [self._dataset[key] for key in keys + list(islice(coming, count - len(keys)))]
+
+    def close(self) -> None:
+        """End the worker processes; the next batch starts them again."""
+        self._ahead = None
+        self._end_workers()
+
+    def _keys(self) -> Iterator[list[Key]]:
+        epoch, first = self._epoch, self._batch
+        while True:
+            for batch in self._sampler.batches(epoch)[first:]:
+                yield [(epoch, index) for index in batch]
+            epoch, first = epoch + 1, 0
+
+    def _start(self) -> Iterator[list[Sample]]:
+        loader = torch.utils.data.DataLoader(
+            self._dataset,
+            batch_sampler=self._keys(),
+            num_workers=self._workers,
+            collate_fn=_as_list,
+            worker_init_fn=_outlive_signals,
+            # Its own generator: the seed of the workers must not be drawn from the training's random state.
+            generator=torch.Generator(),
+        )
+        ahead = iter(loader)
+        # torch ends workers when the iterator is deleted, too late if that happens within a cycle or at exit: its
+        # queues may be gone first. The finalizer keeps them until the workers have ended.
+        self._end_workers = weakref.finalize(self, getattr(ahead, "_shutdown_workers", _nothing))
+        return ahead
+
+
+def open_loader(dataset: SpeechDataset, cfg: DatasetConfig, batch_size: int, seed: int) -> Loader:
+    """The training loader of a dataset as `cfg` wants it."""
+    sampler = BatchSampler(dataset.durations, dataset.speaker_ids, cfg, batch_size, seed)
+    return Loader(dataset, sampler, cfg.workers)
+
+
+def _as_list(samples: list[Sample]) -> list[Sample]:
+    return samples
+
+
+def _nothing() -> None:
+    """Samples made in this process leave no workers to end."""
+
+
+def _outlive_signals(worker: int) -> None:
+    # Ctrl-C and a scheduler's SIGTERM reach the whole process group. The parent then wants to finish its step and
+    # save, which a dying worker would prevent; workers end when the parent closes them or is gone.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(GRACE_SECONDS))

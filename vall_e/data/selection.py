@@ -1,0 +1,81 @@
+"""Which rows of a store a split uses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+
+import numpy as np
+import numpy.typing as npt
+
+from vall_e.config.dataset import DatasetConfig
+from vall_e.errors import DataError
+
+from .store import Store
+
+Rows = npt.NDArray[np.int64]
+
+
+def select_rows(store: Store, cfg: DatasetConfig, split: str) -> Rows:
+    """Rows of `split`, "training" or "validation", whose speakers match the split's patterns, ascending: int64 [n].
+
+    Training rows must also last as long as `duration_range` says, and belong to a speaker with enough of them. A
+    pattern that no speaker matches, or a selection that leaves nothing, is a DataError.
+    """
+    speaker = store.column("speaker")
+    of_split = store.column("split") == store.info.splits.index(split)
+    patterns = cfg.training if split == "training" else cfg.validation
+    wanted = _matching(store, np.unique(speaker[of_split]).tolist(), patterns, split)
+    rows = np.flatnonzero(of_split & np.isin(speaker, wanted))
+    if split == "training":
+        rows = _within(rows, store.frames[rows] / store.info.codec.frame_rate, cfg.duration_range, store)
+        rows = _enough(rows, speaker[rows], cfg, store)
+    return rows
+
+
+def _matching(store: Store, speakers: Sequence[int], patterns: Sequence[str], split: str) -> list[int]:
+    names = {store.info.speakers[number]: number for number in speakers}
+    if not names:
+        raise DataError(f"{store.path} has no utterance of the {split} split: mark lines of meta.jsonl with it")
+    if not patterns:
+        raise DataError(f"dataset.{split}=[] selects no speaker; [*] selects all")
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            nearest = get_close_matches(pattern, names, n=1, cutoff=0.0)[0]
+            raise DataError(f"dataset.{split}: {pattern!r} matches no speaker of {store.path} (nearest: {nearest})")
+    return [number for name, number in names.items() if any(fnmatchcase(name, pattern) for pattern in patterns)]
+
+
+def _within(rows: Rows, seconds: npt.NDArray[np.float64], bounds: Sequence[float], store: Store) -> Rows:
+    low, high = bounds
+    kept = rows[(seconds >= low) & (seconds <= high)]
+    if not len(kept):
+        raise DataError(
+            f"dataset.duration_range=[{low}, {high}] leaves nothing of {store.path}: "
+            f"its utterances last {seconds.min():.1f} to {seconds.max():.1f} s"
+        )
+    return kept
+
+
+def _enough(rows: Rows, speakers: npt.NDArray[np.int32], cfg: DatasetConfig, store: Store) -> Rows:
+    counts = np.bincount(speakers)
+    enough = counts[speakers] >= cfg.min_utterances
+    if not enough.any():
+        raise DataError(
+            f"dataset.min_utterances={cfg.min_utterances} leaves nothing of {store.path}: "
+            f"no speaker has more than {counts.max()} utterances within dataset.duration_range"
+        )
+    rows, speakers = rows[enough], speakers[enough]
+    return rows[places_in_groups(speakers) < cfg.max_utterances] if cfg.max_utterances else rows
+
+
+def places_in_groups(groups: npt.NDArray[np.integer]) -> Rows:
+    """How many earlier items of `groups` [n] are of the same group, for every item: int64 [n]."""
+    by_group = np.argsort(groups, kind="stable")
+    ordered = groups[by_group]
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+    lengths = np.diff(np.append(starts, len(groups)))
+    places = np.empty(len(groups), np.int64)
+    places[by_group] = np.arange(len(groups)) - np.repeat(starts, lengths)
+    return places
