@@ -24,17 +24,19 @@ class IpaTokenizer:
 
     bos, eos = BOS, EOS
 
-    def __init__(self, path: Path) -> None:
-        text = _read(path)
+    def __init__(self, path: Path, content: str | None = None) -> None:
+        """Read `path`, or take `content`, the text of such a file that was found in `path`."""
+        text = _read(path) if content is None else content
+        self.json = text
         try:
-            content = json.loads(text)
-            self.vocabulary: dict[str, int] = _vocabulary(content)
+            tree = json.loads(text)
+            self.vocabulary: dict[str, int] = _vocabulary(tree)
             self._tokenizer = HuggingFaceTokenizer.from_str(text)
         except Exception as error:  # the library raises bare Exception
             raise TextError(f"{path} is not a tokenizer.json: {error}") from error
         self._check(path)
         self.size = max(self.vocabulary.values()) + 1
-        self.identity = _identity(content, self.vocabulary)
+        self.identity = _identity(tree, self.vocabulary)
         # Where tokens share an id, the one listed first stands for it.
         self._symbols = {token_id: token for token, token_id in reversed(self.vocabulary.items())}
 

@@ -1,0 +1,45 @@
+"""The built-in codec: trained by this project, free of restrictions, shipped with the package."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vall_e.audio.codec import CodecIdentity
+
+from .weights import load_codec
+
+SHIPPED_WEIGHTS = Path(__file__).parent / "codec.safetensors"
+
+
+class BuiltinCodec:
+    """24 kHz mono, 75 frames a second, 8 levels of 1024 codes."""
+
+    def __init__(self, path: Path, device: torch.device) -> None:
+        self._model, self._device = load_codec(path).to(device), device
+        shape = self._model.shape
+        self.identity = CodecIdentity(
+            name="builtin",
+            sample_rate=shape.sample_rate,
+            frame_rate=shape.sample_rate / shape.hop,
+            levels=shape.levels,
+            codebook_size=shape.entries,
+            digest=hashlib.sha256(path.read_bytes()).hexdigest()[:16],
+        )
+
+    @torch.inference_mode()
+    def encode(self, wave: Tensor) -> Tensor:
+        """float32 [N] -> int16 [T, Q], T = N / 320 rounded up."""
+        padded = F.pad(wave, (0, -len(wave) % self._model.shape.hop))
+        return self._model.encode(padded[None].to(self._device))[0].to("cpu", torch.int16)
+
+    @torch.inference_mode()
+    def decode(self, codes: Tensor) -> Tensor:
+        """int [T, Q'] -> float32 [T * 320]."""
+        if not len(codes):
+            return torch.zeros(0)
+        return self._model.decode(codes[None].to(self._device, torch.int64))[0].cpu()

@@ -1,0 +1,115 @@
+"""Residual vector quantisation with codebooks learnt by exponential moving averages.
+
+Axes: B batch, T frames, D latent width, Q levels, K codebook entries.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+EMA_DECAY = 0.99
+DEAD_BELOW = 0.05
+"""A code whose moving usage count falls under this is re-seeded from the batch."""
+
+
+class Codebook(nn.Module):
+    """One quantiser level: `vectors: [K, D]`, started by k-means on the first batch it sees."""
+
+    vectors: Tensor
+    usage: Tensor
+    sums: Tensor
+    started: Tensor
+
+    def __init__(self, entries: int, width: int) -> None:
+        super().__init__()
+        self.register_buffer("vectors", torch.zeros(entries, width))
+        self.register_buffer("usage", torch.ones(entries), persistent=False)
+        self.register_buffer("sums", torch.zeros(entries, width), persistent=False)
+        self.register_buffer("started", torch.tensor(False), persistent=False)
+
+    def nearest(self, x: Tensor) -> Tensor:
+        """Ids of the closest vectors: x [..., D] -> int64 [...]."""
+        score = x @ self.vectors.T - 0.5 * self.vectors.square().sum(-1)
+        return score.argmax(-1)
+
+    @torch.no_grad()
+    def start(self, x: Tensor, rounds: int = 10) -> None:
+        """Place the codebook by k-means over x [M, D]."""
+        entries = len(self.vectors)
+        self.vectors.copy_(x[torch.randint(len(x), (entries,), device=x.device)])
+        for _ in range(rounds):
+            counts, sums = self._statistics(x, self.nearest(x))
+            filled = counts > 0
+            self.vectors[filled] = sums[filled] / counts[filled, None]
+        self.sums.copy_(self.vectors)
+        self.usage.fill_(1.0)
+        self.started.fill_(True)
+
+    @torch.no_grad()
+    def learn(self, x: Tensor, ids: Tensor) -> None:
+        """Move the codebook towards x [M, D] that fell on ids [M]; re-seed codes nobody uses."""
+        counts, sums = self._statistics(x, ids)
+        self.usage.lerp_(counts, 1 - EMA_DECAY)
+        self.sums.lerp_(sums, 1 - EMA_DECAY)
+        self.vectors.copy_(self.sums / self.usage[:, None].clamp_min(1e-4))
+        dead = self.usage < DEAD_BELOW
+        if revived := int(dead.sum()):
+            seeds = x[torch.randint(len(x), (revived,), device=x.device)]
+            self.vectors[dead] = seeds
+            self.sums[dead] = seeds * 0.5
+            self.usage[dead] = 0.5
+
+    def _statistics(self, x: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
+        counts = torch.bincount(ids, minlength=len(self.vectors)).to(x.dtype)
+        return counts, torch.zeros_like(self.vectors).index_add_(0, ids, x)
+
+
+class ResidualQuantizer(nn.Module):
+    """Q codebooks, each quantising what the levels before it left over."""
+
+    def __init__(self, levels: int, entries: int, width: int) -> None:
+        super().__init__()
+        self.codebooks = nn.ModuleList(Codebook(entries, width) for _ in range(levels))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Latents [B, T, D] -> codes int64 [B, T, Q]."""
+        codes = []
+        for book in self._books():
+            ids = book.nearest(x)
+            codes.append(ids)
+            x = x - book.vectors[ids]
+        return torch.stack(codes, -1)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes [B, T, Q'] with Q' <= Q -> latents [B, T, D]."""
+        books = list(self._books())[: codes.shape[-1]]
+        return torch.stack([b.vectors[codes[..., q]] for q, b in enumerate(books)]).sum(0)
+
+    def forward(self, x: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
+        """Quantise latents for training, learning the codebooks.
+
+        x: [B, T, D]; keep: int [B], levels used per row (quantiser dropout: SoundStream, section III-C).
+        Returns the straight-through latents [B, T, D] and the commitment loss.
+        """
+        residual, total = x, torch.zeros_like(x)
+        commitment = x.new_zeros(())
+        for level, book in enumerate(self._books()):
+            rows = keep > level
+            flat = residual[rows].detach().flatten(0, 1)
+            if not len(flat):
+                break
+            if not book.started:
+                book.start(flat)
+            ids = book.nearest(flat)
+            chosen = book.vectors[ids].view_as(residual[rows])
+            commitment = commitment + F.mse_loss(residual[rows], chosen)
+            step = torch.zeros_like(x)
+            step[rows] = chosen
+            total, residual = total + step, residual - step
+            book.learn(flat, ids)
+        return x + (total - x).detach(), commitment / len(self.codebooks)
+
+    def _books(self) -> list[Codebook]:
+        return [b for b in self.codebooks if isinstance(b, Codebook)]

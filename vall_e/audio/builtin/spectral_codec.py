@@ -1,0 +1,139 @@
+"""The built-in neural codec: log-mel -> ConvNeXt -> residual codes -> ConvNeXt -> inverse STFT.
+
+Everything runs at the frame rate (75 Hz), which makes it fast on a CPU. The parts follow Vocos
+(ConvNeXt backbone and inverse-STFT head, arXiv:2306.00814) and SoundStream (residual quantiser,
+arXiv:2107.03312). Axes: B batch, N samples, T frames, C channels, Q levels.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from .residual_quantizer import ResidualQuantizer
+
+
+@dataclass(kw_only=True, frozen=True)
+class SpectralCodecShape:
+    """The sizes of a codec; stored in its weights file."""
+
+    sample_rate: int = 24_000
+    hop: int = 320
+    window: int = 1280
+    mels: int = 100
+    levels: int = 8
+    entries: int = 1024
+    latent: int = 64
+    encoder_width: int = 192
+    encoder_blocks: int = 4
+    decoder_width: int = 288
+    decoder_blocks: int = 7
+
+
+class LogMel(nn.Module):
+    """Natural-log mel spectrogram, one frame per hop: [B, N] -> [B, mels, N / hop]."""
+
+    window: Tensor
+    filters: Tensor
+
+    def __init__(self, shape: SpectralCodecShape) -> None:
+        super().__init__()
+        self.hop, self.n_fft = shape.hop, shape.window
+        self.register_buffer("window", torch.hann_window(shape.window), persistent=False)
+        self.register_buffer("filters", mel_filters(shape.sample_rate, shape.window, shape.mels), persistent=False)
+
+    def forward(self, wave: Tensor) -> Tensor:
+        spectrum = torch.stft(wave, self.n_fft, self.hop, window=self.window, return_complex=True)
+        return (self.filters @ spectrum.abs()).clamp_min(1e-5).log()[..., :-1]
+
+
+def mel_filters(sample_rate: int, n_fft: int, mels: int) -> Tensor:
+    """Triangular filters on the HTK mel scale, [mels, n_fft / 2 + 1], each peaking at one."""
+    top = 2595 * math.log10(1 + sample_rate / 2 / 700)
+    edges = 700 * (10 ** (torch.linspace(0, top, mels + 2) / 2595) - 1)
+    bins = torch.linspace(0, sample_rate / 2, n_fft // 2 + 1)
+    rise = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
+    fall = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
+    return torch.minimum(rise, fall).clamp_min(0)
+
+
+class ConvNeXtBlock(nn.Module):
+    """Depthwise convolution over time, then a pointwise MLP, with a scaled residual: [B, C, T] -> [B, C, T]."""
+
+    def __init__(self, width: int, expansion: int = 3) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv1d(width, width, 7, padding=3, groups=width)
+        self.norm = nn.LayerNorm(width)
+        self.up = nn.Linear(width, width * expansion)
+        self.down = nn.Linear(width * expansion, width)
+        self.scale = nn.Parameter(torch.full((width,), 0.1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(self.depthwise(x).transpose(1, 2))
+        y = self.down(nn.functional.gelu(self.up(y))) * self.scale
+        out: Tensor = x + y.transpose(1, 2)
+        return out
+
+
+class ConvNeXt(nn.Module):
+    """A stack of blocks between two projections: [B, inputs, T] -> [B, T, outputs]."""
+
+    def __init__(self, inputs: int, width: int, blocks: int, outputs: int) -> None:
+        super().__init__()
+        self.embed = nn.Conv1d(inputs, width, 7, padding=3)
+        self.blocks = nn.Sequential(*(ConvNeXtBlock(width) for _ in range(blocks)))
+        self.norm = nn.LayerNorm(width)
+        self.project = nn.Linear(width, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.project(self.norm(self.blocks(self.embed(x)).transpose(1, 2)))
+        return y
+
+
+class InverseSTFT(nn.Module):
+    """Log-magnitude and phase per frame to a waveform: [B, T, 2 * bins] -> [B, T * hop]."""
+
+    window: Tensor
+
+    def __init__(self, shape: SpectralCodecShape) -> None:
+        super().__init__()
+        self.hop, self.n_fft = shape.hop, shape.window
+        self.register_buffer("window", torch.hann_window(shape.window), persistent=False)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        magnitude, phase = frames.float().transpose(1, 2).chunk(2, dim=1)
+        spectrum = torch.polar(magnitude.clamp_max(7.0).exp(), phase)
+        # The last frame stands twice, so that T frames give T hops.
+        spectrum = torch.cat([spectrum, spectrum[..., -1:]], -1)
+        length = self.hop * (spectrum.shape[-1] - 1)
+        return torch.istft(spectrum, self.n_fft, self.hop, window=self.window, length=length)
+
+
+class SpectralCodec(nn.Module):
+    """Waveform to residual codes and back."""
+
+    def __init__(self, shape: SpectralCodecShape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.log_mel = LogMel(shape)
+        self.encoder = ConvNeXt(shape.mels, shape.encoder_width, shape.encoder_blocks, shape.latent)
+        self.quantizer = ResidualQuantizer(shape.levels, shape.entries, shape.latent)
+        self.decoder = ConvNeXt(shape.latent, shape.decoder_width, shape.decoder_blocks, shape.window + 2)
+        self.head = InverseSTFT(shape)
+
+    def encode(self, wave: Tensor) -> Tensor:
+        """wave [B, N], N a multiple of the hop -> codes int64 [B, N / hop, Q]."""
+        return self.quantizer.encode(self.encoder(self.log_mel(wave)))
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """codes [B, T, Q'], Q' <= Q -> wave [B, T * hop]."""
+        wave: Tensor = self.head(self.decoder(self.quantizer.decode(codes).transpose(1, 2)))
+        return wave
+
+    def forward(self, wave: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
+        """Reconstruct wave [B, N] through the first `keep` [B] levels: (wave [B, N], commitment loss)."""
+        latents, commitment = self.quantizer(self.encoder(self.log_mel(wave)), keep)
+        return self.head(self.decoder(latents.transpose(1, 2))), commitment

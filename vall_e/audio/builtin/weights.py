@@ -1,0 +1,40 @@
+"""The built-in codec's weights file: half-precision safetensors that carry their own sizes."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from vall_e.errors import AudioError
+
+from .spectral_codec import SpectralCodec, SpectralCodecShape
+
+
+def save_codec(codec: SpectralCodec, path: Path) -> None:
+    """Write `path` atomically, tensors as float16."""
+    tensors = {name: tensor.half().contiguous() for name, tensor in codec.state_dict().items()}
+    partial = path.with_suffix(".partial")
+    save_file(tensors, partial, metadata={"shape": json.dumps(asdict(codec.shape))})
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def load_codec(path: Path) -> SpectralCodec:
+    """Read a codec in float32, in eval mode. AudioError for a missing or foreign file."""
+    if not path.is_file():
+        raise AudioError(f"codec.path={path}: no such file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            shape = SpectralCodecShape(**json.loads(file.metadata()["shape"]))
+            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+        codec = SpectralCodec(shape)
+        codec.load_state_dict(tensors)
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise AudioError(f"codec.path={path}: not weights of the built-in codec ({error})") from error
+    return codec.eval()

@@ -1,0 +1,38 @@
+"""What a neural audio codec is to the rest of the project."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class CodecIdentity:
+    """Names a codec so that codes of one are never decoded by another."""
+
+    name: str
+    sample_rate: int
+    frame_rate: float
+    levels: int
+    codebook_size: int
+    digest: str
+    """First 16 hexadecimal digits of the SHA-256 of its weights."""
+
+
+class Codec(Protocol):
+    """Waveform to discrete codes and back."""
+
+    @property
+    def identity(self) -> CodecIdentity:
+        """Name, rates and sizes."""
+        ...
+
+    def encode(self, wave: Tensor) -> Tensor:
+        """float32 [N] mono at the codec's sample rate -> int16 [T, Q] on the CPU."""
+        ...
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes [T, Q'] of the first Q' <= Q levels -> float32 [T * hop] on the CPU."""
+        ...

@@ -1,0 +1,68 @@
+"""A static cache of keys and values, so that a step of decoding computes one position and not the whole sequence.
+
+Axes: B rows, H heads, S places of a row, D head width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+from vall_e.models.attention import PackedAttention
+
+
+class KVCache:
+    """Keys and values of every layer, [B, H, S, D] each, and how many places of each row are filled."""
+
+    def __init__(self, layers: int, rows: int, heads: int, places: int, width: int, like: Tensor) -> None:
+        shape = (layers, rows, heads, places, width)
+        self.keys, self.values = like.new_zeros(shape), like.new_zeros(shape)
+        self.filled = torch.zeros(rows, dtype=torch.int64, device=like.device)
+
+    def prefill(self, lengths: Sequence[int]) -> PrefillAttention:
+        """Attention for the packed prefixes of all rows, which also fills the cache."""
+        return PrefillAttention(self, lengths)
+
+    def step(self) -> StepAttention:
+        """Attention for one new position per row; every row becomes one longer."""
+        self.filled += 1
+        return StepAttention(self)
+
+
+class PrefillAttention:
+    """Causal attention over packed prefixes."""
+
+    def __init__(self, cache: KVCache, lengths: Sequence[int]) -> None:
+        self.cache, self.lengths = cache, list(lengths)
+        self.packed = PackedAttention(lengths, [True] * len(lengths))
+        cache.filled[:] = torch.tensor(lengths)
+
+    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Each [sum of lengths, H, D] -> the same."""
+        for store, new in ((self.cache.keys, k), (self.cache.values, v)):
+            for row, piece in enumerate(torch.split(new.transpose(0, 1), self.lengths, 1)):
+                store[layer, row, :, : self.lengths[row]] = piece
+        return self.packed(layer, q, k, v)
+
+
+class StepAttention:
+    """Attention of one position per row to all places filled so far."""
+
+    def __init__(self, cache: KVCache) -> None:
+        self.cache = cache
+        self.rows = torch.arange(len(cache.filled), device=cache.filled.device)
+        self.places = int(cache.filled.max())
+        places = torch.arange(self.places, device=cache.filled.device)
+        self.visible = (places < cache.filled[:, None])[:, None, None]
+
+    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Each [B, H, D] -> the same."""
+        keys, values = self.cache.keys[layer], self.cache.values[layer]
+        keys[self.rows, :, self.cache.filled - 1] = k
+        values[self.rows, :, self.cache.filled - 1] = v
+        keys, values = keys[:, :, : self.places], values[:, :, : self.places]
+        out: Tensor = scaled_dot_product_attention(q[:, :, None], keys, values, attn_mask=self.visible)
+        return out[:, :, 0]

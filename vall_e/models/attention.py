@@ -1,0 +1,50 @@
+"""Attention over packed sequences: no position is ever padded.
+
+Axes: S positions of all sequences together, H heads, D head width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.functional import scaled_dot_product_attention
+
+KERNELS = {"math": SDPBackend.MATH, "flash_(sdpa)": SDPBackend.FLASH_ATTENTION}
+
+
+class Attention(Protocol):
+    """How the queries of a layer meet keys and values: packed, or through a cache."""
+
+    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Each [S, H, D] -> [S, H, D]."""
+        ...
+
+
+def kernel(name: str) -> AbstractContextManager[None]:
+    """The setting `model.attention` as a context; `auto` and `sdpa` let torch choose."""
+    return sdpa_kernel(KERNELS[name]) if name in KERNELS else nullcontext()
+
+
+class PackedAttention:
+    """Every sequence attends to itself alone, causally or in full."""
+
+    def __init__(
+        self, lengths: Sequence[int], causal: Sequence[bool], dropout: float = 0.0, name: str = "auto"
+    ) -> None:
+        self.lengths, self.causal, self.dropout, self.name = list(lengths), list(causal), dropout, name
+
+    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Each [S, H, D] -> [S, H, D]."""
+        pieces = zip(*(torch.split(x.transpose(0, 1), self.lengths, 1) for x in (q, k, v)), self.causal, strict=True)
+        with kernel(self.name):
+            out = [self._attend(*piece) for piece in pieces]
+        return torch.cat(out, 1).transpose(0, 1)
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
+        out: Tensor = scaled_dot_product_attention(q[None], k[None], v[None], dropout_p=self.dropout, is_causal=causal)
+        return out[0]

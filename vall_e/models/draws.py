@@ -1,0 +1,69 @@
+"""What training draws for every sample: the level to be learnt, and what is taken from the input."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from vall_e.config.model import ModelConfig
+
+from .layout import ModelInput
+from .tokens import NULL_TEXT
+
+
+def level_pool(cfg: ModelConfig) -> list[int]:
+    """Target levels, each as often as it is to be drawn.
+
+    `auto` repeats level i of lo..hi hi + 1 - i times: of eight levels the first has 8 chances in 36, the last 1.
+    """
+    flags = cfg.experimental
+    if isinstance(flags.rvq_levels_p, list):
+        return list(flags.rvq_levels_p)
+    first = 0 if {"ar", "len"} & set(cfg.capabilities) else 1
+    last = cfg.resp_levels - 1 if "nar" in cfg.capabilities else 0
+    lowest, highest = flags.rvq_level_range or [first, last]
+    if flags.rvq_levels_p == "equal":
+        return list(range(lowest, highest + 1))
+    return [level for level in range(lowest, highest + 1) for _ in range(highest + 1 - level)]
+
+
+def draw_input(
+    cfg: ModelConfig, text: Tensor, prompt: Tensor, response: Tensor, lang: int, generator: Generator
+) -> ModelInput:
+    """A `tts` sample for training: text int64 [N], prompt int [P, Q], response int [T, Q]."""
+    flags, stop = cfg.experimental, cfg.audio_tokens
+    pool = level_pool(cfg)
+    level = min(pool[_integer(len(pool), generator)], response.shape[1] - 1)
+    response = response[:, : level + 1]
+    lowest, highest = flags.token_dropout_rvq_levels
+    if flags.token_dropout_error and lowest <= level <= highest:
+        response = nudge(response, level, flags.token_dropout_error, stop, generator)
+    if level == 0:
+        response = torch.cat([response, response.new_full((1, 1), stop)])
+    without_prompt = _chance(flags.cfg_prom_dropout_p, generator)
+    unconditional = _chance(flags.cfg_cond_dropout_p, generator)
+    return ModelInput(
+        text=torch.tensor(NULL_TEXT) if unconditional else text,
+        level=level,
+        prompt=None if without_prompt or unconditional else prompt,
+        response=response,
+        lang=lang,
+        tone=0,
+    )
+
+
+def nudge(response: Tensor, level: int, chance: float, stop: int, generator: Generator) -> Tensor:
+    """Move codes below `level` up or down by one with a chance, staying within 1 and `stop` - 2: [T, Q] -> [T, Q]."""
+    prior = response[:, :level]
+    moved = torch.rand(prior.shape, generator=generator) < chance
+    step = torch.randint(0, 2, prior.shape, generator=generator, dtype=prior.dtype) * 2 - 1
+    prior = torch.where(moved, (prior + step).clamp(1, stop - 2), prior)
+    return torch.cat([prior, response[:, level:]], 1)
+
+
+def _integer(below: int, generator: Generator) -> int:
+    return int(torch.randint(below, (), generator=generator))
+
+
+def _chance(p: float, generator: Generator) -> bool:
+    return p > 0 and float(torch.rand((), generator=generator)) < p

@@ -1,0 +1,155 @@
+"""What a sequence looks like: the one place that knows segments, positions, heads and targets of every task.
+
+A separator vector stands between consecutive segments (square brackets: only if the model has the capability):
+
+    tts   text · [lang] · level · prom · [tone] · resp
+    len   text · [lang] · level · prom · [tone] · len
+    stt   resp · [lang] · level · text
+
+Axes: N text tokens, P prompt frames, T response frames, Q RVQ levels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .tokens import IGNORED, LENGTH_STOP
+
+
+@dataclass(kw_only=True)
+class ModelInput:
+    """One sample as the model is shown it.
+
+    text: int64 [N]; prompt: int [P, Q] or None; response: int [T, Q'], where training the stop code or the level to
+    be learnt is part of it; level: the RVQ level to be predicted; mask: bool [T], frames of level 0 hidden in masked
+    decoding (NAR-len); length: frames the `len` task shall tell.
+    """
+
+    task: str = "tts"
+    text: Tensor
+    level: int = 0
+    prompt: Tensor | None = None
+    response: Tensor | None = None
+    lang: int | None = None
+    tone: int | None = None
+    mask: Tensor | None = None
+    length: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A run of one kind of embedding: `length` vectors of the sequence from `start` on, separators excluded."""
+
+    name: str
+    start: int
+    length: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Segments of one sequence in order, and the names of its output segment and head."""
+
+    segments: tuple[Segment, ...]
+    output: str
+    head: str
+
+    @property
+    def length(self) -> int:
+        """Vectors of the whole sequence."""
+        last = self.segments[-1]
+        return last.start + last.length
+
+    @property
+    def causal_head(self) -> bool:
+        """Whether a prediction is read one position before its target, not in place."""
+        return not self.head.startswith("NAR:")
+
+    def segment(self, name: str) -> Segment:
+        """The segment called `name`; it is there."""
+        return next(s for s in self.segments if s.name == name)
+
+
+def lay_out(sample: ModelInput, capabilities: Collection[str]) -> Layout:
+    """The layout of a sample for a model of these capabilities."""
+    lengths = segment_lengths(sample, capabilities)
+    segments, at = [], 0
+    for name, length in lengths.items():
+        segments.append(Segment(name, at, length))
+        at += length + 1
+    return Layout(tuple(segments), list(lengths)[-1], head_name(sample))
+
+
+def segment_lengths(sample: ModelInput, capabilities: Collection[str]) -> dict[str, int]:
+    """Lengths of the segments by name, in order."""
+    lang = {"lang": 1} if "lang" in capabilities and sample.lang is not None else {}
+    tone = {"tone": 1} if "tone" in capabilities and sample.tone is not None else {}
+    prompt = {"prom": len(sample.prompt)} if sample.prompt is not None and len(sample.prompt) else {}
+    response = {"resp": 0 if sample.response is None else len(sample.response)}
+    if sample.task == "stt":
+        return response | lang | {"level": 1, "text": len(sample.text)}
+    if sample.task == "len":
+        response = {"len": 0 if sample.length is None else len(sample.length)}
+    return {"text": len(sample.text)} | lang | {"level": 1} | prompt | tone | response
+
+
+def head_name(sample: ModelInput) -> str:
+    """`AR:0:0`, `NAR:{q-1}:{q}` for target level q, `NAR:0:0` for masked decoding, `stt` or `len`."""
+    if sample.task in ("stt", "len"):
+        return sample.task
+    if sample.mask is not None:
+        return "NAR:0:0"
+    return f"NAR:{sample.level - 1}:{sample.level}" if sample.level else "AR:0:0"
+
+
+def is_causal(layout: Layout, noncausal_masks: bool) -> bool:
+    """Whether a position may see only those before it."""
+    return layout.causal_head or not noncausal_masks
+
+
+def position_ids(layout: Layout, unified: bool) -> Tensor:
+    """int64 [length]: one run, or a run per segment in which the separator after it takes the next number."""
+    if unified:
+        return torch.arange(layout.length)
+    last = layout.segments[-1]
+    runs = [torch.arange(s.length + (s is not last)) for s in layout.segments]
+    return torch.cat(runs)
+
+
+def length_tokens(frames: int) -> Tensor:
+    """`0`, the decimal digits of a number of frames, stop: int64."""
+    return torch.tensor([0, *map(int, str(frames)), LENGTH_STOP])
+
+
+def segment_targets(sample: ModelInput, name: str, sums: bool) -> Tensor:
+    """int64 [length of the segment]: what is to be predicted there; IGNORED where nothing is."""
+    match name:
+        case "text":
+            return sample.text
+        case "lang":
+            return torch.tensor([sample.lang])
+        case "tone":
+            return torch.tensor([sample.tone])
+        case "level":
+            return torch.tensor([sample.level])
+        case "len":
+            assert sample.length is not None
+            return sample.length
+        case "prom":
+            assert sample.prompt is not None
+            return torch.full((len(sample.prompt),), IGNORED) if sums else sample.prompt[:, sample.level].long()
+        case "resp":
+            return response_targets(sample)
+    raise KeyError(name)
+
+
+def response_targets(sample: ModelInput) -> Tensor:
+    """Codes of the target level; in masked decoding only those that are hidden; none where it is the input (stt)."""
+    assert sample.response is not None
+    if sample.task == "stt":
+        return torch.full((len(sample.response),), IGNORED)
+    codes = sample.response[:, sample.level].long()
+    return codes if sample.mask is None else codes.masked_fill(~sample.mask, IGNORED)

@@ -1,0 +1,185 @@
+"""The codec language model: embeddings, a backbone, a head per RVQ level and task.
+
+Axes: S positions of all sequences together, d model width, V ids of a head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from vall_e.config.model import ModelConfig
+
+from .attention import Attention, PackedAttention
+from .embeddings import (
+    CodeEmbedding,
+    embed_heard,
+    embed_prompt,
+    embed_response,
+    has_extra_row,
+    response_tables,
+)
+from .layout import Layout, ModelInput, is_causal, lay_out, position_ids
+from .llama import Llama
+from .loss import LossOutput, predictions, reduce_loss, score
+from .tokens import LENGTH_TOKENS
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Sequences end to end: embeddings [S, d], positions int64 [S], and the layout of each."""
+
+    embeddings: Tensor
+    positions: Tensor
+    layouts: tuple[Layout, ...]
+
+    @property
+    def lengths(self) -> list[int]:
+        """Vectors of each sequence."""
+        return [layout.length for layout in self.layouts]
+
+
+class Heads(nn.Module):
+    """Linear maps d -> V, found by the name of a head."""
+
+    def __init__(self, names: Sequence[str], rows: Sequence[int], dim: int) -> None:
+        super().__init__()
+        self.names = list(names)
+        self.proj = nn.ModuleList(nn.Linear(dim, n) for n in rows)
+
+    def forward(self, name: str, hidden: Tensor) -> Tensor:
+        """Logits of `name`: [M, d] -> [M, V]."""
+        logits: Tensor = self.proj[self.names.index(name)](hidden)
+        return logits
+
+
+class VallE(nn.Module):
+    """Predicts codes from text and a voice prompt, or text from speech.
+
+    Names of parameters are those of the published weights.
+    """
+
+    def __init__(self, cfg: ModelConfig) -> None:
+        super().__init__()
+        self.cfg = cfg
+        flags, size = cfg.experimental, cfg.dimensions
+        dim, tables = size.dim, response_tables(cfg.capabilities, cfg.resp_levels)
+        self.sums = flags.audio_embedding_sums_mode if flags.audio_embedding_sums else None
+        self.stop = cfg.audio_tokens
+        self.tables = tables
+        self.sep = nn.Parameter(torch.randn(dim))
+        self.dropout_token = nn.Parameter(torch.randn(dim))
+        self.text_emb = nn.Embedding(cfg.text_tokens, dim)
+        self.proms_emb = CodeEmbedding([cfg.audio_tokens] * cfg.resp_levels, dim)
+        self.resps_emb = CodeEmbedding([cfg.audio_tokens + has_extra_row(t) for t in tables], dim)
+        self.langs_emb = nn.Embedding(cfg.langs, dim)
+        self.tasks_emb = nn.Embedding(cfg.tasks, dim)
+        self.tones_emb = nn.Embedding(cfg.tones, dim)
+        self.rvq_l_emb = nn.Embedding(cfg.resp_levels, dim)
+        self.len_emb = nn.Embedding(LENGTH_TOKENS, dim)
+        self.model = Llama(dim, size.heads, size.layers, flags.layerskip_p_max)
+        if flags.split_classifiers:
+            self.classifiers = Heads(*self._head_rows(), dim)
+        else:
+            self.classifier = nn.Linear(dim, cfg.audio_tokens + 1)
+
+    def _head_rows(self) -> tuple[list[str], list[int]]:
+        """Names of the heads and how many ids each predicts: the response tables, then stt, then len."""
+        cfg = self.cfg
+        rows = [cfg.audio_tokens + t.startswith("AR:") for t in self.tables]
+        if "ar" not in cfg.capabilities and "NAR:0:0" in self.tables:
+            rows[0] = cfg.audio_tokens + 1
+        extra = {"stt": cfg.text_tokens} | ({"len": LENGTH_TOKENS} if "len" in cfg.capabilities else {})
+        return [*self.tables, *extra], rows + list(extra.values())
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.sep.device
+
+    def pack(self, samples: Sequence[ModelInput]) -> Packed:
+        """Embed samples and lay them end to end."""
+        layouts = tuple(lay_out(sample, self.cfg.capabilities) for sample in samples)
+        embedded = [self._embed(sample, layout) for sample, layout in zip(samples, layouts, strict=True)]
+        unified = self.cfg.experimental.unified_position_ids
+        positions = torch.cat([position_ids(layout, unified) for layout in layouts])
+        return Packed(torch.cat(embedded), positions.to(self.device), layouts)
+
+    def hidden(self, packed: Packed, attention: Attention | None = None) -> Tensor:
+        """Run the backbone: [S, d]. `attention` replaces the packed one, for decoding through a cache."""
+        out: Tensor = self.model(packed.embeddings, packed.positions, attention or self.attention(packed.layouts))
+        return out
+
+    def attention(self, layouts: Sequence[Layout]) -> PackedAttention:
+        """Each sequence attends to itself, causally or in full as its head and the settings want it."""
+        causal = [is_causal(layout, self.cfg.experimental.noncausal_masks) for layout in layouts]
+        dropout = self.cfg.dropout if self.training else 0.0
+        return PackedAttention([layout.length for layout in layouts], causal, dropout, self.cfg.attention)
+
+    def logits(self, head: str, hidden: Tensor) -> Tensor:
+        """Logits of a head by name: [M, d] -> [M, V]."""
+        if self.cfg.experimental.split_classifiers:
+            return self.classifiers(head, hidden)  # type: ignore[no-any-return]
+        shared: Tensor = self.classifier(hidden)
+        return shared
+
+    def forward(self, samples: Sequence[ModelInput]) -> LossOutput:
+        """The loss of a batch."""
+        packed = self.pack(samples)
+        ignore = self.cfg.experimental.ignore_inputs_for_loss
+        wanted = predictions(samples, packed.layouts, sums=self.sums is not None, ignore_inputs=ignore)
+        losses, hits = score(self.hidden(packed), wanted, self.logits)
+        return reduce_loss(wanted, losses, hits, self.cfg.loss_factors)
+
+    def _embed(self, sample: ModelInput, layout: Layout) -> Tensor:
+        """One sequence: its segments with a separator between neighbours, [length, d]."""
+        parts = []
+        for segment in layout.segments:
+            parts += [self._embed_segment(sample, segment.name), self.sep[None]]
+        return torch.cat(parts[:-1])
+
+    def _embed_segment(self, sample: ModelInput, name: str) -> Tensor:
+        match name:
+            case "text":
+                vectors: Tensor = self.text_emb(sample.text.to(self.device))
+            case "lang":
+                vectors = self.langs_emb.weight[sample.lang][None]
+            case "tone":
+                vectors = self.tones_emb.weight[sample.tone][None]
+            case "level":
+                vectors = self.rvq_l_emb.weight[sample.level][None]
+            case "prom":
+                assert sample.prompt is not None
+                vectors = embed_prompt(self.proms_emb, sample.prompt.to(self.device), sample.level, self.sums)
+            case "len":
+                assert sample.length is not None
+                vectors = self.len_emb(sample.length.to(self.device))
+            case _:
+                vectors = self._embed_response(sample)
+        return vectors
+
+    def _embed_response(self, sample: ModelInput) -> Tensor:
+        if sample.response is None or not len(sample.response):
+            return self.sep.new_zeros(0, self.cfg.dimensions.dim)
+        codes = sample.response.to(self.device)
+        if sample.task == "stt":
+            return embed_heard(self.resps_emb, codes, self.cfg.resp_levels, self.sums)
+        if sample.mask is not None:
+            hidden_codes = codes[:, 0].long().masked_fill(sample.mask.to(self.device), self.stop)
+            return self.resps_emb.read(self.tables.index("NAR:0:0"), hidden_codes)
+        vectors = embed_response(self.resps_emb, codes, sample.level, self.sums)
+        return self._drop_tokens(vectors, sample.level) if self.training else vectors
+
+    def _drop_tokens(self, vectors: Tensor, level: int) -> Tensor:
+        """Replace some response embeddings [T, d] by the learnt dropout vector; never that of the stop code."""
+        flags = self.cfg.experimental
+        lowest, highest = flags.token_dropout_rvq_levels
+        if not flags.token_dropout_rate or not lowest <= level <= highest:
+            return vectors
+        dropped = torch.rand(len(vectors), device=vectors.device) < flags.token_dropout_rate
+        if level == 0:
+            dropped[-1] = False
+        return torch.where(dropped[:, None], self.dropout_token, vectors)
