@@ -90,6 +90,12 @@ class Llama(nn.Module):
             if isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, std=0.02)
 
+    def compile_mlps(self) -> None:
+        """Compile the MLP of every layer, for any number of positions."""
+        for module in self.modules():
+            if isinstance(module, GatedMLP):
+                module.compile(dynamic=True)
+
     def forward(self, x: Tensor, positions: Tensor, attention: Attention) -> Tensor:
         """x [S, d], positions int64 [S] -> [S, d]."""
         rotation = rotary(positions, self.head_width)

@@ -42,6 +42,13 @@ class Packed:
         return [layout.length for layout in self.layouts]
 
 
+def occupancy(packed: Packed) -> dict[str, Tensor]:
+    """Positions the backbone computed, and the share of them that belongs to no sequence."""
+    computed = len(packed.embeddings)
+    waste = 1 - sum(packed.lengths) / computed
+    return {"positions": torch.tensor(computed), "padding_waste": torch.tensor(waste)}
+
+
 class Heads(nn.Module):
     """Linear maps d -> V, found by the name of a head."""
 
@@ -132,7 +139,9 @@ class VallE(nn.Module):
         ignore = self.cfg.experimental.ignore_inputs_for_loss
         wanted = predictions(samples, packed.layouts, sums=self.sums is not None, ignore_inputs=ignore)
         losses, hits = score(self.hidden(packed), wanted, self.logits)
-        return reduce_loss(wanted, losses, hits, self.cfg.loss_factors)
+        output = reduce_loss(wanted, losses, hits, self.cfg.loss_factors)
+        output.stats |= occupancy(packed)
+        return output
 
     def _embed(self, sample: ModelInput, layout: Layout) -> Tensor:
         """One sequence: its segments with a separator between neighbours, [length, d]."""

@@ -1,0 +1,103 @@
+"""`python -m vall_e TEXT [PROMPT [OUT]] [key=value ...]`: speak.
+
+TEXT is an argument and PROMPT a recording of the voice; settings are overrides, as for every other app.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from vall_e.config.composing import compose_config
+from vall_e.config.help import help_text
+from vall_e.config.schema import Config
+from vall_e.config.startup import open_job
+from vall_e.errors import ConfigError
+from vall_e.launch import launch
+
+OVERRIDE = re.compile(r"[+~]{0,2}[A-Za-z_][\w./@]*(=.*)?$", re.DOTALL)
+DEFAULT_OUT = "speech.wav"
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What stands on the command line."""
+
+    text: str
+    prompt: str
+    out: str
+    overrides: list[str]
+
+
+def parse(arguments: list[str]) -> Arguments:
+    """The first argument is the text whatever it holds; of the others those with `=` are settings."""
+    if not arguments:
+        raise ConfigError('a text is needed: python -m vall_e "Hello there!" voice.wav hello.wav weights=PATH')
+    text, *rest = arguments
+    overrides = [a for a in rest if "=" in a and OVERRIDE.match(a) and not Path(a).exists()]
+    files = [a for a in rest if a not in overrides]
+    if flags := [a for a in files if a.startswith("-")]:
+        raise ConfigError(f"{flags[0]}: no such option; settings are given as key=value, see --help")
+    if len(files) > 2:
+        raise ConfigError(f"too many files ({', '.join(files)}), allowed: a prompt and an output; quote the text")
+    prompt, out = [*files, "", ""][:2]
+    return Arguments(text, prompt, out or DEFAULT_OUT, overrides)
+
+
+def speak(arguments: Arguments, cfg: Config) -> None:
+    """Say the text and write a WAV file."""
+    from vall_e.audio import open_codec
+    from vall_e.audio.read import write_wav
+    from vall_e.config.codec import AudioBackend
+    from vall_e.decoding.speaker import Speaker
+    from vall_e.device import choose_device
+    from vall_e.models.weights import load_weights
+
+    if not cfg.weights:
+        raise ConfigError("weights=PATH is needed: a file exported by python -m vall_e.train")
+    weights = load_weights(Path(cfg.weights), choose_device(cfg.device))
+    codec = open_codec(AudioBackend[weights.codec.name], cfg.codec, cfg.device)
+    speaker = Speaker(weights, codec, cfg.inference)
+    prompt = speaker.read_prompt(Path(arguments.prompt)) if arguments.prompt else None
+    seed = cfg.seed if cfg.inference.seed is None else cfg.inference.seed
+    speech = speaker.speak(arguments.text, prompt, seed)
+    for piece in speech.silent:
+        print(f"warning: the model said nothing for {piece!r}", file=sys.stderr)
+    write_wav(Path(arguments.out), speech.wave, speech.sample_rate)
+    print(f"{arguments.out}: {len(speech.wave) / speech.sample_rate:.2f} s")
+
+
+def refuse_ignored(overrides: list[str]) -> None:
+    """Settings that come from the weights file cannot be given beside it."""
+    for override in overrides:
+        key = override.lstrip("+~").partition("=")[0]
+        if re.split(r"[./@]", key)[0] in ("model", "tokenizer", "tokenizer_path", "audio_backend"):
+            raise ConfigError(f"{key} cannot be set: it comes with the weights file")
+
+
+def run() -> None:
+    """Parse, compose, speak."""
+    arguments = sys.argv[1:]
+    if not arguments or {"-h", "--help"} & set(arguments):
+        print(help_text("speak"))
+        return
+    if "--cfg" in arguments:
+        overrides = [a for a in arguments if "=" in a and not a.startswith("-")]
+        print(OmegaConf.to_yaml(compose_config("speak", overrides)), end="")
+        return
+    parsed = parse(arguments)
+    refuse_ignored(parsed.overrides)
+    speak(parsed, open_job(compose_config("speak", parsed.overrides)))
+
+
+def main() -> None:
+    """Entry point of `vall-e`."""
+    launch(run)
+
+
+if __name__ == "__main__":
+    main()

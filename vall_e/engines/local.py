@@ -1,0 +1,192 @@
+"""The local engine: plain torch on one device."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.amp.grad_scaler import GradScaler
+
+from vall_e.audio.codec import CodecIdentity
+from vall_e.config.schema import Config
+from vall_e.config.trainer import WeightDtype
+from vall_e.data.sample import Sample
+from vall_e.device import choose_device
+from vall_e.errors import VallEError
+from vall_e.models.draws import draw_input
+from vall_e.models.layout import ModelInput
+from vall_e.models.loss import LossOutput
+from vall_e.models.vall_e import VallE
+from vall_e.models.weights import fit, read_tensors, save_weights
+from vall_e.optim.optimizers import build_optimizer
+from vall_e.optim.schedules import learning_rate_factor
+from vall_e.text import Tokenizer
+from vall_e.text.languages import language_id
+
+from .checkpoint import WEIGHTS, load_states, save_checkpoint
+from .optimizer_state import join_state, split_state
+
+log = logging.getLogger(__name__)
+
+DTYPES = {
+    WeightDtype.float32: torch.float32,
+    WeightDtype.float16: torch.float16,
+    WeightDtype.bfloat16: torch.bfloat16,
+}
+
+NONFINITE_LIMIT = 50
+"""Steps with a non-finite gradient in a row after which the run stops."""
+
+
+class LocalEngine:
+    """Owns model, optimizer and counters; `step` makes one optimizer step of several micro-batches."""
+
+    def __init__(self, cfg: Config, tokenizer: Tokenizer, codec: CodecIdentity) -> None:
+        self.cfg, self.tokenizer, self.codec = cfg, tokenizer, codec
+        self.device = choose_device(cfg.device)
+        torch.manual_seed(cfg.seed)
+        self.dtype = DTYPES[cfg.trainer.weight_dtype]
+        self.model = VallE(cfg.model).to(self.device, torch.float32 if cfg.trainer.amp else self.dtype)
+        self.model.model.gradient_checkpointing = cfg.trainer.gradient_checkpointing
+        if cfg.optimizations.compile:
+            self.model.model.compile_mlps()
+        self.optimizer = build_optimizer(self.model, cfg.hyperparameters, cfg.model.frozen_params)
+        self.scaler = GradScaler(self.device.type, enabled=self.dtype is torch.float16)
+        self.peak_learning_rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.global_step = self.samples = self.tokens = 0
+        self.nonfinite = 0
+
+    def step(self, micro_batches: Sequence[Sequence[Sample]]) -> dict[str, float]:
+        """One optimizer step; returns what is to be logged, means over the micro-batches."""
+        began = time.perf_counter()
+        self.model.train()
+        sums: dict[str, list[float]] = defaultdict(list)
+        tokens = 0
+        for number, batch in enumerate(micro_batches):
+            output = self._backward(self._inputs(batch, number), 1 / len(micro_batches))
+            tokens += int(output.stats.pop("positions"))
+            sums["loss"].append(float(output.loss.detach()))
+            for name, value in {**output.parts, **output.stats}.items():
+                sums[name].append(float(value.detach()))
+        learning_rate = self._set_learning_rate()
+        grad_norm = self._update()
+        self.global_step += 1
+        self.samples += sum(map(len, micro_batches))
+        self.tokens += tokens
+        seconds = time.perf_counter() - began
+        stats = {name: sum(values) / len(values) for name, values in sums.items()}
+        return stats | {"grad_norm": grad_norm, "lr": learning_rate, "tokens_per_second": tokens / seconds}
+
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """Change the peak learning rate from the next step on."""
+        self.peak_learning_rates = [learning_rate] * len(self.peak_learning_rates)
+
+    def save(self, root: Path, tag: str, positions: dict[str, Any]) -> Path:
+        """Write a checkpoint; `positions` are the states of loader and validation cursor."""
+        tensors, groups = split_state(self.optimizer)
+        counters = {
+            "step": self.global_step,
+            "samples": self.samples,
+            "tokens": self.tokens,
+            "peak_learning_rates": self.peak_learning_rates,
+            "optimizer": groups,
+            "scaler": self.scaler.state_dict(),
+            "positions": positions,
+            "config": _jsonable(asdict(self.cfg)),
+        }
+        return save_checkpoint(root, tag, self.export, tensors | random_states(self.device), counters)
+
+    def load(self, folder: Path) -> dict[str, Any]:
+        """Restore a checkpoint; returns the positions saved with it, empty if only the weights were wanted."""
+        fit(self.model, read_tensors(folder / WEIGHTS)[1], folder / WEIGHTS)
+        if not self.cfg.trainer.load_states:
+            return {}
+        tensors, counters = load_states(folder)
+        join_state(self.optimizer, tensors, counters["optimizer"])
+        if counters["scaler"]:
+            self.scaler.load_state_dict(counters["scaler"])
+        self.peak_learning_rates = counters["peak_learning_rates"]
+        if not self.cfg.trainer.restart_step_count:
+            self.global_step, self.samples, self.tokens = (counters[k] for k in ("step", "samples", "tokens"))
+        restore_random_states(tensors, self.device)
+        positions: dict[str, Any] = counters["positions"]
+        return positions
+
+    def export(self, path: Path) -> None:
+        """Write the weights with model settings, tokenizer and codec identity."""
+        state = self.model.state_dict()
+        save_weights(path, state, self.cfg.model, self.tokenizer, self.codec, self.global_step)
+
+    def _inputs(self, batch: Sequence[Sample], number: int) -> list[ModelInput]:
+        seed = np.random.SeedSequence((self.cfg.seed, self.global_step, number)).generate_state(1)[0]
+        generator = torch.Generator().manual_seed(int(seed))
+        return [
+            draw_input(
+                self.cfg.model,
+                torch.from_numpy(sample.tokens),
+                torch.from_numpy(sample.prompt),
+                torch.from_numpy(sample.response),
+                language_id(sample.language),
+                generator,
+            )
+            for sample in batch
+        ]
+
+    def _backward(self, inputs: list[ModelInput], share: float) -> LossOutput:
+        with torch.autocast(self.device.type, self.dtype, enabled=self.cfg.trainer.amp):
+            output: LossOutput = self.model(inputs)
+        self.scaler.scale(output.loss * share).backward()  # type: ignore[no-untyped-call]
+        return output
+
+    def _set_learning_rate(self) -> float:
+        hyper = self.cfg.hyperparameters
+        factor = learning_rate_factor(self.global_step, hyper, self.cfg.trainer.iterations)
+        for group, peak in zip(self.optimizer.param_groups, self.peak_learning_rates, strict=True):
+            group["lr"] = peak * factor
+        return float(self.peak_learning_rates[0] * factor)
+
+    def _update(self) -> float:
+        """Clip, step and clear the gradients; returns their norm before clipping. A non-finite gradient is skipped."""
+        self.scaler.unscale_(self.optimizer)
+        limit = self.cfg.hyperparameters.gradient_clipping or float("inf")
+        norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit))
+        if np.isfinite(norm) or self.scaler.is_enabled():
+            self.scaler.step(self.optimizer)
+            self.nonfinite = 0 if np.isfinite(norm) else self.nonfinite + 1
+        else:
+            self.nonfinite += 1
+            log.warning("Step %d has a gradient of norm %s and is skipped", self.global_step + 1, norm)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.nonfinite >= NONFINITE_LIMIT:
+            raise VallEError(f"{NONFINITE_LIMIT} steps in a row had a non-finite gradient: lower the learning rate")
+        return norm
+
+
+def random_states(device: torch.device) -> dict[str, Tensor]:
+    """States of torch's generators, by name."""
+    states = {"random.cpu": torch.get_rng_state()}
+    return states | ({"random.cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})
+
+
+def restore_random_states(states: dict[str, Tensor], device: torch.device) -> None:
+    """Put back what `random_states` took."""
+    torch.set_rng_state(states["random.cpu"])
+    if device.type == "cuda" and "random.cuda" in states:
+        torch.cuda.set_rng_state(states["random.cuda"], device)
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _jsonable(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_jsonable(child) for child in value]
+    return getattr(value, "name", value)

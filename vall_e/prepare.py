@@ -1,0 +1,29 @@
+"""`python -m vall_e.prepare dataset.source=FOLDER`: turn speech and transcripts into the HDF5 dataset of training."""
+
+from __future__ import annotations
+
+import hydra
+
+from vall_e.config.conf_dir import conf_dir
+from vall_e.config.schema import Config
+from vall_e.config.startup import starts
+from vall_e.launch import launch
+
+
+@hydra.main(version_base="1.3", config_path=conf_dir(), config_name="prepare")
+@starts()
+def run(cfg: Config) -> None:
+    """Prepare `dataset.source` into `dataset.hdf5_name`."""
+    from vall_e.audio import open_codec
+    from vall_e.data.prepare import prepare
+
+    prepare(cfg, open_codec(cfg.audio_backend, cfg.codec, cfg.device))
+
+
+def main() -> None:
+    """Entry point of `vall-e-prepare`."""
+    launch(run)
+
+
+if __name__ == "__main__":
+    main()

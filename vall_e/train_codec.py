@@ -1,0 +1,28 @@
+"""`python -m vall_e.train_codec audio=FOLDER`: train the built-in codec."""
+
+from __future__ import annotations
+
+import hydra
+
+from vall_e.config.codec_training import CodecTrainingConfig
+from vall_e.config.conf_dir import conf_dir
+from vall_e.config.startup import open_codec_training, opens_with
+from vall_e.launch import launch
+
+
+@hydra.main(version_base="1.3", config_path=conf_dir(), config_name="train_codec")
+@opens_with(open_codec_training)
+def run(cfg: CodecTrainingConfig) -> None:
+    """Train until `steps`."""
+    from vall_e.audio.builtin.training import train_codec
+
+    train_codec(cfg)
+
+
+def main() -> None:
+    """Entry point of `vall-e-train-codec`."""
+    launch(run)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""The training loop: next batches, a step, log, maybe evaluate, maybe save, obey commands."""
+
+from __future__ import annotations
+
+import logging
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from vall_e.config.schema import Config
+
+from .command import Command
+from .commands import Commands
+from .curves import plot_curves
+from .run import Run, open_run
+
+log = logging.getLogger(__name__)
+
+Bar = Any
+"""tqdm comes without types."""
+
+
+def train(cfg: Config, folder: Path) -> float:
+    """Train in `folder` until `trainer.iterations` or told to quit; returns the mean loss of the last steps."""
+    run = open_run(cfg, folder)
+    describe(run)
+    recent: list[float] = []
+    try:
+        with Commands() as commands, progress_bar(run) as bar:
+            while run.engine.global_step < cfg.trainer.iterations:
+                stats = run.engine.step(list(islice(run.loader, cfg.hyperparameters.gradient_accumulation_steps)))
+                step = run.engine.global_step
+                run.metrics.log(step, stats | {"epoch": run.loader.epoch})
+                recent = [*recent[-99:], stats["loss"]]
+                show(bar, stats)
+                if obey(run, commands.poll(step)):
+                    return finish(run, recent, told_to_quit=True)
+                act_on_schedule(run)
+            return finish(run, recent, told_to_quit=False)
+    finally:
+        run.close()
+
+
+def act_on_schedule(run: Run) -> None:
+    """Evaluate and save when their step has come; the last step is saved by `finish`."""
+    step = run.engine.global_step
+    if is_due(step, run.cfg.evaluation.frequency):
+        run.evaluate()
+    if is_due(step, run.cfg.trainer.save_frequency) and step < run.cfg.trainer.iterations:
+        run.save()
+
+
+def is_due(step: int, frequency: int) -> bool:
+    """Whether something that happens every `frequency` steps happens now; 0 is never."""
+    return frequency > 0 and step % frequency == 0
+
+
+def obey(run: Run, commands: list[Command]) -> bool:
+    """Carry out live commands; True if the run is to end."""
+    for command in commands:
+        match command.name:
+            case "save":
+                run.save()
+            case "eval":
+                run.evaluate()
+            case "export":
+                run.export()
+            case "lr":
+                assert command.value is not None
+                run.engine.set_learning_rate(command.value)
+                log.info("Peak learning rate is now %g", command.value)
+            case "time":
+                tell_remaining_time(run, command.value)
+            case "quit":
+                return True
+    return False
+
+
+def finish(run: Run, recent: list[float], *, told_to_quit: bool) -> float:
+    """Leave the folder as the settings want it, and say where things are."""
+    trainer = run.cfg.trainer
+    if recent and (trainer.save_on_quit or not told_to_quit):
+        run.save()
+    if trainer.export_on_quit and (recent or not run.weights.exists()):
+        run.export()
+    plot_curves(run.metrics.path, run.folder / "metrics.png")
+    log.info("%s at step %d: %s", "Stopped" if told_to_quit else "Finished", run.engine.global_step, run.folder)
+    return sum(recent) / len(recent) if recent else float("nan")
+
+
+def describe(run: Run) -> None:
+    """What is trained, on what, in one line."""
+    parameters = sum(p.numel() for p in run.engine.model.parameters())
+    log.info("%s: %s parameters on %s", run.cfg.model.full_name, f"{parameters:,}", run.engine.device)
+
+
+def progress_bar(run: Run) -> Bar:
+    """A bar over optimizer steps that starts where the run is."""
+    return tqdm(
+        total=run.cfg.trainer.iterations,
+        initial=run.engine.global_step,
+        desc=run.cfg.model.full_name,
+        unit="step",
+        dynamic_ncols=True,
+        mininterval=0.5,
+    )
+
+
+def show(bar: Bar, stats: dict[str, float]) -> None:
+    """Loss, accuracy, speed and padding beside the bar."""
+    accuracy = next((value for name, value in stats.items() if name.endswith("acc")), float("nan"))
+    bar.set_postfix_str(
+        f"loss {stats['loss']:.3f}, accuracy {accuracy:.0%}, {stats['tokens_per_second']:,.0f} tokens/s, "
+        f"padding {stats['padding_waste']:.0%}",
+        refresh=False,
+    )
+    bar.update()
+
+
+def tell_remaining_time(run: Run, step: float | None) -> None:
+    """Log how long the run will take to `step`, or to its end."""
+    missing = int(step or run.cfg.trainer.iterations) - run.engine.global_step
+    seconds = missing * run.seconds_per_step()
+    log.info("%d steps, about %.0f minutes", missing, seconds / 60)
