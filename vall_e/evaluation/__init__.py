@@ -1,0 +1,1 @@
+"""Measuring a model on speech: passes over samples, a metric, and a page to listen to."""
