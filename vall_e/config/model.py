@@ -21,7 +21,7 @@ class ModelSize:
 
 
 SIZES = {
-    "tiny": ModelSize(dim=256, heads=4, layers=6, label="tiny"),
+    "tiny": ModelSize(dim=192, heads=3, layers=4, label="tiny"),
     "quarter": ModelSize(dim=256, heads=4, layers=12, label="quarter"),
     "half": ModelSize(dim=512, heads=8, layers=12, label="half"),
     "full": ModelSize(dim=1024, heads=16, layers=12),

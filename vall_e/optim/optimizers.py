@@ -35,7 +35,7 @@ def _build(name: str, groups: list[dict[str, Any]], learning_rate: float, argume
         return torch.optim.SGD(groups, **({"lr": learning_rate} | arguments))
     if name == "adagrad":
         return torch.optim.Adagrad(groups, **({"lr": learning_rate} | arguments))
-    adamw: dict[str, Any] = {"lr": learning_rate, "betas": (0.9, 0.96), "eps": 1e-7}
+    adamw: dict[str, Any] = {"lr": learning_rate, "betas": (0.9, 0.96), "eps": 1e-7, "fused": True}
     return torch.optim.AdamW(groups, **(adamw | arguments))
 
 
