@@ -16,7 +16,7 @@ from vall_e.config.composing import compose_config
 from vall_e.config.help import help_text
 from vall_e.config.schema import Config
 from vall_e.config.startup import open_job
-from vall_e.errors import ConfigError
+from vall_e.errors import ConfigError, WeightsError
 from vall_e.launch import launch
 
 OVERRIDE = re.compile(r"[+~]{0,2}[A-Za-z_][\w./@]*(=.*)?$", re.DOTALL)
@@ -45,7 +45,17 @@ def parse(arguments: list[str]) -> Arguments:
     if len(files) > 2:
         raise ConfigError(f"too many files ({', '.join(files)}), allowed: a prompt and an output; quote the text")
     prompt, out = [*files, "", ""][:2]
+    check_out(out or DEFAULT_OUT, prompt)
     return Arguments(text, prompt, out or DEFAULT_OUT, overrides)
+
+
+def check_out(out: str, prompt: str) -> None:
+    """ConfigError for an output that is no WAV file, or that would replace the prompt."""
+    path = Path(out)
+    if path.suffix.lower() != ".wav" or path.is_dir():
+        raise ConfigError(f"{out} cannot be written, allowed: a file that ends in .wav")
+    if prompt and path.exists() and Path(prompt).exists() and path.samefile(prompt):
+        raise ConfigError(f"{out} is the prompt: give the output another name")
 
 
 def speak(arguments: Arguments, cfg: Config) -> None:
@@ -60,6 +70,8 @@ def speak(arguments: Arguments, cfg: Config) -> None:
     if not cfg.weights:
         raise ConfigError("weights=PATH is needed: a file exported by python -m vall_e.train")
     weights = load_weights(Path(cfg.weights), choose_device(cfg.device))
+    if weights.codec.name not in AudioBackend.__members__:
+        raise WeightsError(f"weights={cfg.weights} speaks codes of the codec {weights.codec.name}, which is not known")
     codec = open_codec(AudioBackend[weights.codec.name], cfg.codec, cfg.device)
     speaker = Speaker(weights, codec, cfg.inference)
     prompt = speaker.read_prompt(Path(arguments.prompt)) if arguments.prompt else None

@@ -51,12 +51,16 @@ def load_encodec(path: str | None) -> Any:
             f"codec.path={path}: no such folder; EnCodec is a folder with config.json and model.safetensors"
         )
     try:
-        return EncodecModel.from_pretrained(path or MODEL_ID)
+        model = EncodecModel.from_pretrained(path or MODEL_ID)
     except OSError as error:
         raise AudioError(
             f"EnCodec's weights could not be loaded from {path or MODEL_ID}: they are fetched once from the "
             "Hugging Face hub (93 MB). Offline, set codec.path to a folder with them, or use audio_backend=builtin"
         ) from error
+    rate, channels = model.config.sampling_rate, model.config.audio_channels
+    if (rate, channels) != (24_000, 1):
+        raise AudioError(f"codec.path={path} is EnCodec at {rate} Hz with {channels} channels, allowed: 24000 Hz mono")
+    return model
 
 
 def weights_digest(model: Any) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +9,7 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
+from vall_e.atomic import replacing
 from vall_e.errors import AudioError
 
 Wave = npt.NDArray[np.float32]
@@ -34,14 +33,5 @@ def read_audio(path: Path, sample_rate: int) -> Wave:
 
 def write_wav(path: Path, wave: Wave, sample_rate: int) -> None:
     """Write float32 [N] in -1..1 as 16-bit WAV, atomically; folders are made, what exceeds the range is clipped."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=".wav")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            soundfile.write(file, np.clip(wave, -1, 1), sample_rate, format="WAV", subtype="PCM_16")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with replacing(path) as partial:
+        soundfile.write(partial, np.clip(wave, -1, 1), sample_rate, format="WAV", subtype="PCM_16")

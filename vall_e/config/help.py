@@ -47,7 +47,10 @@ APPS = {
             ("model=ar+nar-llama-8 dataset.hdf5_name=data/mine.h5", "the full model on data of your own"),
             ("hyperparameters=prodigy trainer.iterations=5000", "another optimizer, for 5000 steps"),
             ("trainer.amp=true trainer.weight_dtype=bfloat16 optimizations=compile", "mixed precision, compiled"),
-            ("weights=runs/demo/ckpt/ar+nar-tiny-llama-8/fp32.safetensors hydra.run.dir=runs/finetuned", "start from trained weights"),
+            (
+                "weights=W.safetensors hydra.run.dir=runs/finetuned",
+                "start from trained weights",
+            ),
             ("-m seed=1,2 hyperparameters.learning_rate=1e-4,3e-4", "a sweep of four runs"),
         ),
         settings=(
@@ -69,7 +72,7 @@ APPS = {
         script="vall-e-evaluate",
         purpose="Measure trained weights on the training and validation speech of a dataset.",
         examples=(
-            ("weights=runs/demo/ckpt/ar+nar-tiny-llama-8/fp32.safetensors", "the sample speech"),
+            ("weights=W.safetensors", "the sample speech"),
             ("weights=W.safetensors evaluation.size=64", "more samples in each pass"),
             ("weights=W.safetensors evaluation.kwargs.ar_temperature=0.95", "draw less freely"),
             ("weights=W.safetensors dataset.hdf5_name=data/mine.h5", "data of your own"),
@@ -120,7 +123,10 @@ APPS = {
         purpose="Speak a text in the voice of a recording.",
         arguments="TEXT [PROMPT [OUT]] ",
         examples=(
-            ('"Hello, world!" voice.wav hello.wav weights=runs/demo/ckpt/ar+nar-tiny-llama-8/fp32.safetensors', "in the voice of voice.wav"),
+            (
+                '"Hello, world!" voice.wav hello.wav weights=W.safetensors',
+                "in the voice of voice.wav",
+            ),
             ('"Hello, world!" weights=W.safetensors', "without a prompt: any voice"),
             ('"Guten Tag." voice.wav weights=W.safetensors inference.language=de', "another language"),
             ('"Hello!" voice.wav weights=W.safetensors inference.seed=7', "the same speech every time"),

@@ -23,5 +23,5 @@ class SamplingConfig:
     )
     repetition_penalty: float = setting(1.0, "Divide the odds of codes already used; 1 is off.", above=0, at_most=10)
     repetition_penalty_decay: float = setting(
-        0.0, "How fast the penalty fades with distance; 0 never.", at_least=-2, at_most=2
+        0.0, "Power of the distance by which the penalty grows (above 0) or fades (below 0).", at_least=-2, at_most=2
     )

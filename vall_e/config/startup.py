@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import tempfile
 from collections.abc import Callable, Collection
 from functools import partial, wraps
 from pathlib import Path
@@ -14,6 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from vall_e.atomic import replace_text
 from vall_e.errors import ConfigError, DataError, VallEError
 
 from .codec_training import CodecTrainingConfig
@@ -111,9 +110,4 @@ def keep_resolved(raw: DictConfig) -> None:
     if not HydraConfig.initialized():
         return
     folder = Path(HydraConfig.get().runtime.output_dir)
-    descriptor, name = tempfile.mkstemp(dir=folder, prefix=".config.", suffix=".yaml")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(OmegaConf.to_yaml(raw, resolve=True))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(name, folder / "config.resolved.yaml")
+    replace_text(folder / "config.resolved.yaml", OmegaConf.to_yaml(raw, resolve=True))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from vall_e.config.sampling import SamplingConfig
+from vall_e.errors import ConfigError
 from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE
 
@@ -35,8 +36,10 @@ def generate_speech(
 ) -> list[Tensor]:
     """Codes int16 [T, Q] per request, T at most `sampling.max_duration`; T is 0 if the model says nothing.
 
-    `model` is in eval mode. A request gets the same codes alone and in a batch.
+    `model` is in eval mode. A request gets the same codes alone and in a batch. ConfigError without `ar`.
     """
+    if "ar" not in model.cfg.capabilities:
+        raise ConfigError(f"model.capabilities={model.cfg.capabilities} cannot begin speech: level 0 needs ar")
     prefixes = [ModelInput(text=r.tokens, prompt=r.prompt, lang=r.lang, tone=0) for r in requests]
     generators = seeded(seed, len(requests))
 

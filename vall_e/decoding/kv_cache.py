@@ -14,12 +14,19 @@ from torch.nn.functional import scaled_dot_product_attention
 from vall_e.models.attention import PackedAttention
 
 
+def attention_dtype(like: Tensor) -> torch.dtype:
+    """What keys and values are computed in from `like`: its own type, or that of mixed precision."""
+    device = like.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else like.dtype
+
+
 class KVCache:
     """Keys and values of every layer, [B, H, S, D] each, and how many places of each row are filled."""
 
     def __init__(self, layers: int, rows: int, heads: int, places: int, width: int, like: Tensor) -> None:
         shape = (layers, rows, heads, places, width)
-        self.keys, self.values = like.new_zeros(shape), like.new_zeros(shape)
+        dtype = attention_dtype(like)
+        self.keys, self.values = like.new_zeros(shape, dtype=dtype), like.new_zeros(shape, dtype=dtype)
         self.filled = torch.zeros(rows, dtype=torch.int64, device=like.device)
 
     def prefill(self, lengths: Sequence[int]) -> PrefillAttention:

@@ -23,9 +23,10 @@ def decode_levels(
     sampling: SamplingConfig,
     generators: Sequence[Generator],
 ) -> list[Tensor]:
-    """Levels above 0 for given codes of level 0, int [T] each -> int64 [T, Q] each."""
+    """Levels above 0 for given codes of level 0, int [T] each -> int64 [T, Q] each; Q is 1 without `nar`."""
     codes = [level_zero[:, None].long() for level_zero in first]
-    for level in range(1, min(sampling.max_levels + 1, model.cfg.resp_levels)):
+    levels = min(sampling.max_levels + 1, model.cfg.resp_levels) if "nar" in model.cfg.capabilities else 1
+    for level in range(1, levels):
         logits = level_logits(model, prefixes, codes, level)
         for row, (row_logits, generator) in enumerate(zip(logits, generators, strict=True)):
             chosen = pick(row_logits, sampling.nar_temperature, sampling.top_k, sampling.top_p, generator)

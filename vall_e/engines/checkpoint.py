@@ -64,6 +64,14 @@ def replace_folder(partial: Path, final: Path) -> None:
     shutil.rmtree(outdated, ignore_errors=True)
 
 
+def recover_outdated(root: Path) -> None:
+    """Give a checkpoint its name back that `replace_folder` had put aside when the process was killed."""
+    for outdated in root.glob(".*.outdated"):
+        final = outdated.with_name(outdated.name[1:].removesuffix(".outdated"))
+        if not final.exists():
+            os.replace(outdated, final)
+
+
 def write_latest(root: Path, tag: str) -> None:
     """Let `latest` name `tag`, atomically."""
     partial = root / f".{LATEST}.partial"
@@ -122,6 +130,7 @@ def find_checkpoint(root: Path, tag: str | None) -> Path | None:
         if problem:
             raise CheckpointError(f"trainer.load_tag={tag}: {root / tag} cannot be used ({problem})")
         return root / tag
+    recover_outdated(root)
     found = newest_first(root)
     for folder in found:
         if problem := damage(folder):
@@ -149,6 +158,6 @@ def load_states(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def remove_oldest(root: Path, keep: int) -> None:
-    """Remove all but the newest `keep` checkpoints; 0 keeps all."""
-    for folder in checkpoints(root)[:-keep] if keep else []:
+    """Remove all but the newest `keep` checkpoints, never the one that `latest` names; 0 keeps all."""
+    for folder in newest_first(root)[keep:] if keep else []:
         shutil.rmtree(folder)

@@ -25,7 +25,7 @@ from vall_e.models.draws import draw_input
 from vall_e.models.layout import ModelInput
 from vall_e.models.loss import LossOutput
 from vall_e.models.vall_e import VallE
-from vall_e.models.weights import fit, read_tensors, save_weights
+from vall_e.models.weights import save_weights
 from vall_e.optim.optimizers import build_optimizer
 from vall_e.optim.schedules import learning_rate_factor
 from vall_e.text import Tokenizer
@@ -33,6 +33,7 @@ from vall_e.text.languages import language_id
 
 from .checkpoint import WEIGHTS, load_states, save_checkpoint
 from .optimizer_state import join_state, split_state
+from .origin import take_checkpoint, take_weights
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,9 @@ DTYPES = {
     WeightDtype.float16: torch.float16,
     WeightDtype.bfloat16: torch.bfloat16,
 }
+
+RATE_SETTINGS = ("optimizer", "optimizer_params", "learning_rate")
+"""Settings that decide the peak learning rate."""
 
 NONFINITE_LIMIT = 50
 """Steps with a non-finite gradient in a row after which the run stops."""
@@ -60,7 +64,7 @@ class LocalEngine:
             self.model.model.compile_mlps()
         self.optimizer = build_optimizer(self.model, cfg.hyperparameters, cfg.model.frozen_params)
         self.scaler = GradScaler(self.device.type, enabled=self.dtype is torch.float16)
-        self.peak_learning_rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.peak: float = self.optimizer.param_groups[0]["lr"]
         self.global_step = self.samples = self.tokens = 0
         self.nonfinite = 0
 
@@ -76,18 +80,31 @@ class LocalEngine:
             sums["loss"].append(float(output.loss.detach()))
             for name, value in {**output.parts, **output.stats}.items():
                 sums[name].append(float(value.detach()))
-        learning_rate = self._set_learning_rate()
+        self._follow_schedule()
         grad_norm = self._update()
         self.global_step += 1
         self.samples += sum(map(len, micro_batches))
         self.tokens += tokens
         seconds = time.perf_counter() - began
         stats = {name: sum(values) / len(values) for name, values in sums.items()}
-        return stats | {"grad_norm": grad_norm, "lr": learning_rate, "tokens_per_second": tokens / seconds}
+        return stats | {
+            "grad_norm": grad_norm,
+            "lr": self._effective_learning_rate(),
+            "tokens_per_second": tokens / seconds,
+        }
+
+    @property
+    def learning_rate(self) -> float:
+        """The peak learning rate in force, with Prodigy its factor `d_coef`."""
+        return float(self.optimizer.param_groups[0].get("d_coef", self.peak))
 
     def set_learning_rate(self, learning_rate: float) -> None:
-        """Change the peak learning rate from the next step on."""
-        self.peak_learning_rates = [learning_rate] * len(self.peak_learning_rates)
+        """Change the peak learning rate, with Prodigy its factor `d_coef`, from the next step on."""
+        for group in self.optimizer.param_groups:
+            if "d_coef" in group:
+                group["d_coef"] = learning_rate
+            else:
+                self.peak = learning_rate
 
     def save(self, root: Path, tag: str, positions: dict[str, Any]) -> Path:
         """Write a checkpoint; `positions` are the states of loader and validation cursor."""
@@ -96,7 +113,7 @@ class LocalEngine:
             "step": self.global_step,
             "samples": self.samples,
             "tokens": self.tokens,
-            "peak_learning_rates": self.peak_learning_rates,
+            "learning_rate": self.learning_rate,
             "optimizer": groups,
             "scaler": self.scaler.state_dict(),
             "positions": positions,
@@ -105,20 +122,30 @@ class LocalEngine:
         return save_checkpoint(root, tag, self.export, tensors | random_states(self.device), counters)
 
     def load(self, folder: Path) -> dict[str, Any]:
-        """Restore a checkpoint; returns the positions saved with it, empty if only the weights were wanted."""
-        fit(self.model, read_tensors(folder / WEIGHTS)[1], folder / WEIGHTS)
+        """Restore a checkpoint; returns the positions saved with it, empty if only the weights were wanted.
+
+        A learning rate that was set while the run went on stays, unless the settings have changed since.
+        CheckpointError if the checkpoint is of another model, codec, tokenizer or optimizer.
+        """
+        take_checkpoint(self.model, self.tokenizer, self.codec, folder / WEIGHTS)
         if not self.cfg.trainer.load_states:
             return {}
         tensors, counters = load_states(folder)
         join_state(self.optimizer, tensors, counters["optimizer"])
         if counters["scaler"]:
             self.scaler.load_state_dict(counters["scaler"])
-        self.peak_learning_rates = counters["peak_learning_rates"]
+        hyper = _jsonable(asdict(self.cfg.hyperparameters))
+        if all(counters["config"]["hyperparameters"].get(name) == hyper[name] for name in RATE_SETTINGS):
+            self.set_learning_rate(counters["learning_rate"])
         if not self.cfg.trainer.restart_step_count:
             self.global_step, self.samples, self.tokens = (counters[k] for k in ("step", "samples", "tokens"))
         restore_random_states(tensors, self.device)
         positions: dict[str, Any] = counters["positions"]
         return positions
+
+    def start_from(self, weights: Path) -> None:
+        """Begin with the weights of another run; WeightsError if they do not fit model, codec or tokenizer."""
+        take_weights(self.model, self.tokenizer, self.codec, weights)
 
     def export(self, path: Path) -> None:
         """Write the weights with model settings, tokenizer and codec identity."""
@@ -146,12 +173,14 @@ class LocalEngine:
         self.scaler.scale(output.loss * share).backward()  # type: ignore[no-untyped-call]
         return output
 
-    def _set_learning_rate(self) -> float:
-        hyper = self.cfg.hyperparameters
-        factor = learning_rate_factor(self.global_step, hyper, self.cfg.trainer.iterations)
-        for group, peak in zip(self.optimizer.param_groups, self.peak_learning_rates, strict=True):
-            group["lr"] = peak * factor
-        return float(self.peak_learning_rates[0] * factor)
+    def _follow_schedule(self) -> None:
+        factor = learning_rate_factor(self.global_step, self.cfg.hyperparameters, self.cfg.trainer.iterations)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.peak * factor
+
+    def _effective_learning_rate(self) -> float:
+        group = self.optimizer.param_groups[0]
+        return float(group["lr"] * group.get("d", 1.0))  # d: the step size that Prodigy has found
 
     def _update(self) -> float:
         """Clip, step and clear the gradients; returns their norm before clipping. A non-finite gradient is skipped."""

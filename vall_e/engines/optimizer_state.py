@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from vall_e.errors import CheckpointError
+
 PREFIX = "optimizer."
+
+RUNNING = frozenset({"d", "d_max", "d_numerator", "d_denom", "d_hat", "k"})
+"""What Prodigy keeps in its groups, beside the settings."""
 
 
 def split_state(optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -23,29 +27,37 @@ def split_state(optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]
             else:
                 scalars.setdefault(str(index), {})[name] = value
     groups = [{key: _plain(value) for key, value in group.items()} for group in tree["param_groups"]]
-    return tensors, {"scalars": scalars, "groups": groups}
+    return tensors, {"kind": type(optimizer).__name__, "scalars": scalars, "groups": groups}
 
 
 def join_state(optimizer: Optimizer, tensors: dict[str, Tensor], rest: dict[str, Any]) -> None:
-    """Put back what `split_state` took; values of groups keep the type the optimizer gave them."""
+    """Put back what `split_state` took.
+
+    Of the groups only what the optimizer itself found returns: settings such as `weight_decay` are those in force now.
+    CheckpointError if it is the state of another optimizer or of other parameters.
+    """
+    own_groups = optimizer.state_dict()["param_groups"]
+    here, there = (type(optimizer).__name__, _owned(own_groups)), (rest["kind"], _owned(rest["groups"]))
+    if here != there:
+        raise CheckpointError(
+            f"the checkpoint has the state of {there[0]} over {sum(there[1])} parameters, this run is to go on with "
+            f"{here[0]} over {sum(here[1])}: trainer.load_states=false takes the weights alone"
+        )
     state: dict[int, dict[str, Any]] = {int(i): dict(values) for i, values in rest["scalars"].items()}
     for key, tensor in tensors.items():
         if key.startswith(PREFIX):
             index, name = key[len(PREFIX) :].split(".", 1)
             state.setdefault(int(index), {})[name] = tensor
     groups = []
-    for own, saved in zip(optimizer.state_dict()["param_groups"], rest["groups"], strict=True):
-        groups.append({key: _like(value, own.get(key)) for key, value in saved.items()})
+    for own, saved in zip(own_groups, rest["groups"], strict=True):
+        running = {key: value for key, value in saved.items() if key in RUNNING}
+        groups.append(own | running)
     optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _owned(groups: list[dict[str, Any]]) -> list[int]:
+    return [len(group["params"]) for group in groups]
 
 
 def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, Tensor) else value
-
-
-def _like(value: Any, example: Any) -> Any:
-    if isinstance(example, tuple):
-        return tuple(value)
-    if isinstance(example, Tensor):
-        return torch.as_tensor(value, dtype=example.dtype, device=example.device)
-    return value

@@ -31,7 +31,8 @@ def evaluate(cfg: Config, folder: Path) -> float:
     """
     if cfg.weights is None:
         raise ConfigError(
-            "weights= is not set: name the weights file to evaluate, for example runs/demo/ckpt/ar+nar-tiny-llama-8/fp32.safetensors"
+            "weights= is not set: name the weights file to evaluate, "
+            "for example runs/demo/ckpt/ar+nar-tiny-llama-8/fp32.safetensors"
         )
     if not cfg.evaluation.size:
         raise ConfigError("evaluation.size=0 leaves nothing to evaluate, allowed here: at least 1")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from .replacing import replace_text
+from vall_e.atomic import replace_text
+
 from .result import EvaluationResult
 
 TEMPLATE = "report.html.j2"

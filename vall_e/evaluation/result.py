@@ -17,9 +17,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from vall_e.atomic import replace_text
 from vall_e.config.sampling import SamplingConfig
-
-from .replacing import replace_text
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from vall_e.atomic import replacing
+
 from .mel_stft import HOP_SIZE, MelStft
-from .replacing import replacing
 
 # Softer than this below the loudest is shown as silence.
 RANGE_DB = 70

@@ -14,7 +14,13 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
-KERNELS = {"math": SDPBackend.MATH, "flash_(sdpa)": SDPBackend.FLASH_ATTENTION}
+from vall_e.errors import ConfigError
+
+KERNELS = {
+    "math": SDPBackend.MATH,
+    "flash_(sdpa)": SDPBackend.FLASH_ATTENTION,
+    "mem_efficient": SDPBackend.EFFICIENT_ATTENTION,
+}
 
 
 class Attention(Protocol):
@@ -25,8 +31,12 @@ class Attention(Protocol):
         ...
 
 
-def kernel(name: str) -> AbstractContextManager[None]:
+def kernel(name: str, device: torch.device) -> AbstractContextManager[None]:
     """The setting `model.attention` as a context; `auto` and `sdpa` let torch choose."""
+    if name == "mem_efficient" and device.type == "cpu":
+        raise ConfigError(
+            f"model.attention={name} does not run on the CPU, allowed there: auto, sdpa, math, flash_(sdpa)"
+        )
     return sdpa_kernel(KERNELS[name]) if name in KERNELS else nullcontext()
 
 
@@ -41,7 +51,7 @@ class PackedAttention:
     def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Each [S, H, D] -> [S, H, D]."""
         pieces = zip(*(torch.split(x.transpose(0, 1), self.lengths, 1) for x in (q, k, v)), self.causal, strict=True)
-        with kernel(self.name):
+        with kernel(self.name, q.device):
             out = [self._attend(*piece) for piece in pieces]
         return torch.cat(out, 1).transpose(0, 1)
 

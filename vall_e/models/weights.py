@@ -71,6 +71,8 @@ def load_weights(path: Path, device: torch.device) -> LoadedWeights:
         codec = CodecIdentity(**own["codec"])
         step = int(json.loads(metadata["stats"])["global_step"])
         tokenizer = IpaTokenizer(path, own["tokenizer"]) if own["tokenizer"] else NaiveTokenizer()
+    except WeightsError:
+        raise
     except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"weights={path} has damaged metadata: {error}") from error
     model = VallE(config)

@@ -9,6 +9,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from vall_e.config.hyperparameters import HyperparametersConfig
+from vall_e.config.nearest import hint
 from vall_e.errors import ConfigError
 
 WEIGHT_DECAY = 0.01
@@ -21,7 +22,7 @@ def build_optimizer(model: nn.Module, cfg: HyperparametersConfig, frozen: list[s
     arguments: dict[str, Any] = {k: v for k, v in cfg.optimizer_params.items() if k != "weight_decay"}
     try:
         return _build(cfg.optimizer.lower(), groups, cfg.learning_rate, arguments)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ConfigError(f"hyperparameters.optimizer_params does not fit {cfg.optimizer}: {error}") from error
 
 
@@ -44,7 +45,7 @@ def freeze(model: nn.Module, names: list[str]) -> None:
     parameters = dict(model.named_parameters())
     for name in names:
         if name not in parameters:
-            raise ConfigError(f"model.frozen_params: the model has no parameter {name!r}")
+            raise ConfigError(f"model.frozen_params: the model has no parameter {name!r}{hint(name, parameters)}")
         parameters[name].requires_grad_(False)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vall_e.evaluation.replacing import replacing
+from vall_e.atomic import replacing
 
 from .metrics_log import read_metrics
 

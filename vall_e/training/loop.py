@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
+from collections.abc import Collection
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,8 @@ from vall_e.config.schema import Config
 from .command import Command
 from .commands import Commands
 from .curves import plot_curves
+from .folder_lock import sole_user
+from .metrics_log import read_metrics
 from .run import Run, open_run
 
 log = logging.getLogger(__name__)
@@ -24,31 +29,27 @@ Bar = Any
 
 def train(cfg: Config, folder: Path) -> float:
     """Train in `folder` until `trainer.iterations` or told to quit; returns the mean loss of the last steps."""
-    run = open_run(cfg, folder)
-    describe(run)
-    recent: list[float] = []
-    try:
+    with sole_user(folder), closing(open_run(cfg, folder)) as run:
+        describe(run)
         with Commands() as commands, progress_bar(run) as bar:
             while run.engine.global_step < cfg.trainer.iterations:
                 stats = run.engine.step(list(islice(run.loader, cfg.hyperparameters.gradient_accumulation_steps)))
                 step = run.engine.global_step
                 run.metrics.log(step, stats | {"epoch": run.loader.epoch})
-                recent = [*recent[-99:], stats["loss"]]
                 show(bar, stats)
-                if obey(run, commands.poll(step)):
-                    return finish(run, recent, told_to_quit=True)
-                act_on_schedule(run)
-            return finish(run, recent, told_to_quit=False)
-    finally:
-        run.close()
+                told = commands.poll(step)
+                if obey(run, told):
+                    return finish(run, told_to_quit=True)
+                act_on_schedule(run, {command.name for command in told})
+            return finish(run, told_to_quit=False)
 
 
-def act_on_schedule(run: Run) -> None:
-    """Evaluate and save when their step has come; the last step is saved by `finish`."""
+def act_on_schedule(run: Run, done: Collection[str]) -> None:
+    """Evaluate and save when their step has come, unless a command had it `done`; `finish` saves the last step."""
     step = run.engine.global_step
-    if is_due(step, run.cfg.evaluation.frequency):
+    if is_due(step, run.cfg.evaluation.frequency) and run.cfg.evaluation.size and "eval" not in done:
         run.evaluate()
-    if is_due(step, run.cfg.trainer.save_frequency) and step < run.cfg.trainer.iterations:
+    if is_due(step, run.cfg.trainer.save_frequency) and step < run.cfg.trainer.iterations and "save" not in done:
         run.save()
 
 
@@ -78,16 +79,24 @@ def obey(run: Run, commands: list[Command]) -> bool:
     return False
 
 
-def finish(run: Run, recent: list[float], *, told_to_quit: bool) -> float:
-    """Leave the folder as the settings want it, and say where things are."""
-    trainer = run.cfg.trainer
-    if recent and (trainer.save_on_quit or not told_to_quit):
+def finish(run: Run, *, told_to_quit: bool) -> float:
+    """Leave the folder as the settings want it, and say where things are; returns the mean loss of the last steps."""
+    trainer, progress = run.cfg.trainer, run.engine.global_step > run.first_step
+    if progress and (trainer.save_on_quit or not told_to_quit):
         run.save()
-    if trainer.export_on_quit and (recent or not run.weights.exists()):
+    if trainer.export_on_quit:
         run.export()
     plot_curves(run.metrics.path, run.folder / "metrics.png")
+    if not progress:
+        log.info("Nothing is left to do: trainer.iterations=%d is reached, a larger one goes on", trainer.iterations)
     log.info("%s at step %d: %s", "Stopped" if told_to_quit else "Finished", run.engine.global_step, run.folder)
-    return sum(recent) / len(recent) if recent else float("nan")
+    return mean_loss(run.metrics.path)
+
+
+def mean_loss(metrics: Path) -> float:
+    """Mean of the last 100 steps' losses, those of earlier launches included."""
+    losses = deque((row["loss"] for row in read_metrics(metrics) if "loss" in row), maxlen=100)
+    return sum(float("nan") if loss is None else loss for loss in losses) / max(1, len(losses))
 
 
 def describe(run: Run) -> None:
@@ -121,6 +130,6 @@ def show(bar: Bar, stats: dict[str, float]) -> None:
 
 def tell_remaining_time(run: Run, step: float | None) -> None:
     """Log how long the run will take to `step`, or to its end."""
-    missing = int(step or run.cfg.trainer.iterations) - run.engine.global_step
+    missing = max(0, int(step or run.cfg.trainer.iterations) - run.engine.global_step)
     seconds = missing * run.seconds_per_step()
     log.info("%d steps, about %.0f minutes", missing, seconds / 60)

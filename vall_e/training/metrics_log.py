@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from vall_e.evaluation.replacing import replacing
+from vall_e.atomic import replacing
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

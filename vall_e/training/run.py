@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,6 @@ from vall_e.engines.checkpoint import find_checkpoint, remove_oldest
 from vall_e.engines.local import LocalEngine
 from vall_e.errors import DataError
 from vall_e.evaluation.evaluator import Evaluator
-from vall_e.models.weights import fit, read_tensors
 from vall_e.text import Tokenizer, open_tokenizer
 
 from .metrics_log import MetricsLog
@@ -74,6 +74,7 @@ class Run:
         """Generate speech from training and validation texts and compare it with the recordings."""
         size, step = self.cfg.evaluation.size, self.engine.global_step
         if not size:
+            log.info("Nothing is evaluated: evaluation.size=0")
             return
         passes = {"subtrain": self.loader.recent(size), "val": self.validation.take(size)}
         folder = self.folder / "logs" / str(self.started) / str(step)
@@ -89,11 +90,18 @@ class Run:
             self._restore(positions)
             log.info("Resumed from %s at step %d", folder, self.engine.global_step)
         elif self.cfg.weights:
-            path = Path(self.cfg.weights)
-            fit(self.engine.model, read_tensors(path)[1], path)
-            log.info("Started from the weights %s", path)
+            self.engine.start_from(Path(self.cfg.weights))
+            log.info("Started from the weights %s", self.cfg.weights)
         self.first_step = self.engine.global_step
+        if folder is not None and not self.first_step:
+            self._keep_metrics_aside()
         self.metrics.truncate(self.first_step)
+
+    def _keep_metrics_aside(self) -> None:
+        # Steps are counted from 0 again, which would drop every line of before.
+        aside = self.metrics.path.with_name(f"metrics.before-{self.started}.jsonl")
+        shutil.copyfile(self.metrics.path, aside)
+        log.info("Steps are counted from 0 again; the metrics of before are in %s", aside)
 
     def _restore(self, positions: dict[str, Any]) -> None:
         if positions:
@@ -126,7 +134,11 @@ def open_run(cfg: Config, folder: Path) -> Run:
         metrics=MetricsLog(folder, cfg.trainer.tensorboard),
         started=int(time.time()),
     )
-    run.resume()
+    try:
+        run.resume()
+    except BaseException:
+        run.close()
+        raise
     return run
 
 

@@ -34,8 +34,12 @@ class BuiltinCodec:
     @torch.inference_mode()
     def encode(self, wave: Tensor) -> Tensor:
         """float32 [N] -> int16 [T, Q], T = N / 320 rounded up."""
-        padded = F.pad(wave, (0, -len(wave) % self._model.shape.hop))
-        return self._model.encode(padded[None].to(self._device))[0].to("cpu", torch.int16)
+        shape = self._model.shape
+        frames = -(-len(wave) // shape.hop)
+        # The spectrogram mirrors half a window at both ends, so it needs more samples than that.
+        length = max(frames * shape.hop, shape.window)
+        padded = F.pad(wave, (0, length - len(wave)))
+        return self._model.encode(padded[None].to(self._device))[0, :frames].to("cpu", torch.int16)
 
     @torch.inference_mode()
     def decode(self, codes: Tensor) -> Tensor:

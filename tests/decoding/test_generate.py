@@ -1,0 +1,124 @@
+"""From text tokens and a prompt to codes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.models.tiny import STOP, draw_codes, draw_text, tiny_model
+from vall_e.config.sampling import SamplingConfig
+from vall_e.decoding.generate import SpeechRequest, generate_speech
+from vall_e.errors import ConfigError
+from vall_e.models.vall_e import VallE
+
+REQUESTS = [
+    SpeechRequest(tokens=draw_text(5), prompt=draw_codes(4)),
+    SpeechRequest(tokens=draw_text(9, 1), prompt=None, lang=1),
+    SpeechRequest(tokens=draw_text(3, 2), prompt=draw_codes(11, 1)),
+    SpeechRequest(tokens=draw_text(6, 3), prompt=draw_codes(0)),
+]
+GREEDY = SamplingConfig(max_duration=20, ar_temperature=0.0)
+DRAWN = SamplingConfig(max_duration=60, nar_temperature=0.8, top_k=200, top_p=0.95, repetition_penalty=1.2)
+
+
+def prone_to_stop(bias: float) -> VallE:
+    """A model whose chance to stop is raised."""
+    model = tiny_model()
+    with torch.no_grad():
+        model.classifiers.proj[0].bias[STOP] += bias
+    return model
+
+
+def say(
+    model: VallE, requests: Sequence[SpeechRequest], sampling: SamplingConfig, seed: int = 0
+) -> list[list[list[int]]]:
+    return [codes.tolist() for codes in generate_speech(model, requests, sampling, seed)]
+
+
+@pytest.mark.parametrize("sampling", [GREEDY, DRAWN], ids=["greedy", "drawn"])
+def test_a_request_gets_the_same_codes_alone_and_in_a_batch(sampling: SamplingConfig) -> None:
+    model = prone_to_stop(3.0)
+    together = say(model, REQUESTS, sampling, seed=11)
+    assert together == [say(model, [request], sampling, seed=11)[0] for request in REQUESTS]
+    assert any(together)
+
+
+def test_the_length_is_drawn_too() -> None:
+    lengths = {len(codes) for codes in say(prone_to_stop(3.0), REQUESTS, DRAWN, seed=11)}
+    assert len(lengths) > 1
+
+
+def test_a_seed_says_the_same_again_and_another_something_else() -> None:
+    model = tiny_model()
+    assert say(model, REQUESTS, DRAWN, 1) == say(model, REQUESTS, DRAWN, 1)
+    assert say(model, REQUESTS, DRAWN, 1) != say(model, REQUESTS, DRAWN, 2)
+
+
+def test_the_global_generator_is_left_alone() -> None:
+    model = tiny_model()
+    before = torch.get_rng_state()
+    say(model, REQUESTS, DRAWN)
+    assert torch.get_rng_state().equal(before)
+
+
+def test_codes_are_int16_within_the_codebook() -> None:
+    for codes in generate_speech(tiny_model(), REQUESTS, DRAWN, 0):
+        assert codes.dtype == torch.int16
+        assert 0 <= int(codes.min()) <= int(codes.max()) < STOP
+
+
+@pytest.mark.parametrize("longest", [1, 7])
+def test_speech_is_no_longer_than_max_duration(longest: int) -> None:
+    sampling = SamplingConfig(max_duration=longest, ar_temperature=0.0)
+    assert [len(codes) for codes in say(prone_to_stop(-1e6), REQUESTS, sampling)] == [longest] * len(REQUESTS)
+
+
+def test_a_model_that_stops_at_once_says_nothing() -> None:
+    for codes in generate_speech(prone_to_stop(1e6), REQUESTS, DRAWN, 0):
+        assert codes.shape == (0, 8)
+        assert codes.dtype == torch.int16
+
+
+def test_a_silent_request_does_not_disturb_the_others() -> None:
+    """The bias is such that some requests of the batch stop at once."""
+    model = prone_to_stop(7.0)
+    together = say(model, REQUESTS, DRAWN, seed=3)
+    assert [] in together
+    assert any(together)
+    assert together == [say(model, [request], DRAWN, seed=3)[0] for request in REQUESTS]
+
+
+def test_a_strong_penalty_keeps_codes_from_repeating() -> None:
+    def distinct(penalty: float) -> int:
+        sampling = SamplingConfig(max_duration=60, ar_temperature=0.0, repetition_penalty=penalty)
+        return len({frame[0] for frame in say(prone_to_stop(-1e6), REQUESTS[:1], sampling)[0]})
+
+    assert distinct(10.0) > distinct(1.0)
+
+
+def test_the_prompt_and_the_text_are_heard() -> None:
+    model = tiny_model()
+    text, prompt = draw_text(5), draw_codes(4)
+    variants: list[tuple[Tensor, Tensor | None]] = [(text, prompt), (draw_text(5, 9), prompt), (text, draw_codes(4, 9))]
+    said = [say(model, [SpeechRequest(tokens=t, prompt=p)], GREEDY)[0] for t, p in variants]
+    assert said[0] != said[1]
+    assert said[0] != said[2]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_low_precision_weights_speak(dtype: torch.dtype) -> None:
+    assert all(say(tiny_model().to(dtype), REQUESTS, DRAWN))
+
+
+def test_mixed_precision_speaks() -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        assert all(say(tiny_model(), REQUESTS, DRAWN))
+
+
+@pytest.mark.parametrize("capabilities", [["nar"], ["nar", "len"]])
+def test_a_model_that_cannot_begin_is_refused(capabilities: list[str]) -> None:
+    with pytest.raises(ConfigError, match="level 0 needs ar"):
+        say(tiny_model(capabilities=capabilities), REQUESTS, GREEDY)

@@ -1,0 +1,48 @@
+"""Whether weights that lie on the disk belong to the model, the codec and the tokenizer of a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from vall_e.audio.codec import CodecIdentity
+from vall_e.errors import CheckpointError, WeightsError
+from vall_e.models.vall_e import VallE
+from vall_e.models.weights import fit, read_tensors
+from vall_e.text import Tokenizer
+
+
+def take_weights(model: VallE, tokenizer: Tokenizer, codec: CodecIdentity, path: Path) -> None:
+    """Load a weights file into `model`; WeightsError if it is of another model, codec or tokenizer.
+
+    Weights that carry no codec or tokenizer, as those published by others do, are taken at the user's word.
+    """
+    metadata, tensors = read_tensors(path)
+    fit(model, tensors, path)
+    if found := list(differences(metadata, tokenizer, codec)):
+        raise WeightsError(f"weights={path} cannot be gone on with: " + "; ".join(found))
+
+
+def take_checkpoint(model: VallE, tokenizer: Tokenizer, codec: CodecIdentity, path: Path) -> None:
+    """Load a checkpoint's weights into `model`; CheckpointError, with what to do, if it is of another run."""
+    try:
+        take_weights(model, tokenizer, codec, path)
+    except WeightsError as error:
+        raise CheckpointError(
+            f"the run folder holds checkpoints of another model or of other data ({path.parent}).\n"
+            "Give this run a folder of its own with hydra.run.dir=PATH, or set back what has changed since.\n"
+            f"In detail: {error}"
+        ) from error
+
+
+def differences(metadata: dict[str, str], tokenizer: Tokenizer, codec: CodecIdentity) -> Iterator[str]:
+    """What the metadata of weights says that is not so in this run."""
+    learnt = json.loads(metadata["vall_e"])["codec"] if "vall_e" in metadata else None
+    if learnt is not None and learnt != asdict(codec):
+        other = f"{learnt['name']} ({learnt['digest']})"
+        yield f"it speaks codes of the codec {other}, not of {codec.name} ({codec.digest})"
+    symbols = json.loads(metadata["userdata"]).get("symmap") if "userdata" in metadata else None
+    if symbols is not None and symbols != tokenizer.vocabulary:
+        yield f"it reads {len(symbols)} symbols of another tokenizer than this run's {len(tokenizer.vocabulary)}"
