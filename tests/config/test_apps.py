@@ -132,7 +132,7 @@ launch(run)
 def test_a_job_gets_typed_settings_and_keeps_them_resolved(tmp_path: Path) -> None:
     (tmp_path / "small.py").write_text(SMALL_APP.format(body=""))
     done = run("small.py", folder=tmp_path)
-    assert done.stdout == "Config 256 data/sample-builtin.h5\n", done.stderr
+    assert done.stdout == "Config 192 data/sample-builtin.h5\n", done.stderr
     kept = tmp_path / "runs/sample-ar+nar-tiny-llama-8"
     assert "hdf5_name: data/sample-builtin.h5" in (kept / "config.resolved.yaml").read_text()
     assert (kept / ".hydra/overrides.yaml").is_file()
