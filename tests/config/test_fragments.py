@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from vall_e.config.codec import CODEC_FACTS, AudioBackend
 from vall_e.config.codec_training import CodecTrainingConfig
@@ -14,8 +15,11 @@ from vall_e.config.conf_dir import conf_dir
 from vall_e.config.nearest import groups, options
 from vall_e.config.schema import Config
 from vall_e.config.seal import seal
+from vall_e.errors import ConfigError
 
-FRAGMENTS = [f"{group}={option}" for group in groups() for option in options(group)]
+FRAGMENTS = [(group, option) for group in groups() for option in options(group)]
+GIVEN = {"experiment=distill/quarter": ["teacher=W.safetensors"], "dataset=own": ["dataset.source=recordings"]}
+"""What a user has to give beside a fragment."""
 APPS = sorted(f.stem for f in Path(conf_dir()).glob("*.yaml"))
 
 
@@ -24,9 +28,24 @@ def composed(*overrides: str, app: str = "train") -> Config:
     return seal(compose_config(app, overrides), Config)
 
 
-@pytest.mark.parametrize("fragment", FRAGMENTS)
-def test_every_fragment_seals(fragment: str) -> None:
-    assert isinstance(composed(fragment), Config)
+def chosen(group: str, option: str) -> list[str]:
+    """The overrides that choose a fragment."""
+    fragment = f"+lora@loras.test={option}" if group == "lora" else f"{group}={option}"
+    return [fragment, *GIVEN.get(fragment, [])]
+
+
+@pytest.mark.parametrize(("group", "option"), FRAGMENTS)
+def test_every_fragment_seals_or_says_what_it_needs(group: str, option: str) -> None:
+    comments = [line for line in (Path(conf_dir()) / group / f"{option}.yaml").read_text().splitlines() if "#" in line]
+    needs_a_component = any("Needs " in line for line in comments)
+    try:
+        assert isinstance(composed(*chosen(group, option)), Config)
+    except ConfigError as error:
+        problems = str(error).splitlines()
+        assert all("is not available: needs " in problem for problem in problems), problems
+        assert needs_a_component, "its first comment must say `Needs ...`"
+    else:
+        assert not needs_a_component, "it works, so its comment must not say `Needs ...`"
 
 
 @pytest.mark.parametrize("app", APPS)
@@ -36,7 +55,7 @@ def test_every_app_seals_without_overrides(app: str) -> None:
 
 
 def test_fragments_were_found() -> None:
-    assert {"model=ar+nar-llama-8", "experiment=demo", "codec=encodec"} <= set(FRAGMENTS)
+    assert {("model", "ar+nar-llama-8"), ("experiment", "eval/quick"), ("codec", "encodec")} <= set(FRAGMENTS)
 
 
 def test_the_reference_model_has_the_switches_of_published_weights() -> None:
@@ -57,10 +76,11 @@ def test_the_reference_model_has_the_switches_of_published_weights() -> None:
 
 @pytest.mark.parametrize("name", options("model"))
 def test_a_model_file_has_the_models_full_name(name: str) -> None:
-    assert composed(f"model={name}").model.full_name == name
+    config = OmegaConf.to_object(compose_config("train", [f"model={name}"]))
+    assert isinstance(config, Config) and config.model.full_name == name
 
 
-@pytest.mark.parametrize("backend", [b.name for b in AudioBackend])
+@pytest.mark.parametrize("backend", ["builtin", "encodec"])
 def test_audio_backend_alone_decides_every_codec_fact(backend: str) -> None:
     cfg, facts = composed(f"audio_backend={backend}"), CODEC_FACTS[AudioBackend[backend]]
     assert (cfg.codec.sample_rate, cfg.codec.frame_rate, cfg.codec.levels) == (

@@ -125,6 +125,22 @@ def test_speakers_with_too_few_utterances_leave_and_others_are_cut(write_store: 
 def test_patterns_choose_speakers(write_store: WriteStore):
     path = write_store(*(utterance(i, 60, s) for i, s in enumerate(["x/a", "x/b", "y/a", "y/b"] * 2)))
     assert open_dataset(path, training=["x/*", "y/b"]).speakers == ["x/a", "x/b", "y/b"]
+    assert open_dataset(path, training=[]).speakers == ["x/a", "x/b", "y/a", "y/b"]
+
+
+def test_a_tolerant_dataset_warns_of_a_pattern_that_matches_nobody(
+    write_store: WriteStore, caplog: pytest.LogCaptureFixture
+):
+    path = write_store(*(utterance(i, 60, s) for i, s in enumerate(["x/a", "x/b"] * 2)))
+    assert open_dataset(path, training=["x/a", "y/*"], tolerant=True).speakers == ["x/a"]
+    assert "'y/*' matches no speaker" in caplog.text
+    with pytest.raises(DataError, match="selects no speaker"):
+        open_dataset(path, training=["y/*"], tolerant=True)
+
+
+def test_without_validation_of_durations_all_utterances_are_trained_on(write_store: WriteStore):
+    path = write_store(*(utterance(i, n) for i, n in enumerate([20, 50, 900])))
+    assert len(open_dataset(path, duration_range=[0.5, 1.0], validate=False)) == 3
 
 
 @pytest.mark.parametrize(
@@ -132,7 +148,6 @@ def test_patterns_choose_speakers(write_store: WriteStore):
     [
         ("training", {"training": ["tone/*", "tome/s1"]}, r"'tome/s1' matches no speaker .* \(nearest: tone/s1\)"),
         ("validation", {"validation": ["zzz"]}, r"dataset\.validation: 'zzz' matches no speaker .* \(nearest: tone/s"),
-        ("training", {"training": []}, r"dataset\.training=\[\] selects no speaker"),
         ("training", {"duration_range": [50.0, 60.0]}, r"duration_range=\[50.0, 60.0\] leaves nothing .* last 1.0 to"),
         ("training", {"min_utterances": 9}, "min_utterances=9 leaves nothing .* more than 3 utterances"),
     ],

@@ -8,13 +8,14 @@ from pathlib import Path
 import soundfile
 
 import vall_e
+from vall_e.config.dataset import DatasetConfig
 from vall_e.data.manifest import MANIFEST_NAME, read_manifest
 
 SAMPLE = Path(vall_e.__file__).parent / "sample"
 
 
 def test_it_holds_five_minutes_of_nine_speakers_in_at_most_four_megabytes():
-    entries = read_manifest(SAMPLE)
+    entries = read_manifest(SAMPLE, DatasetConfig())
     seconds = [soundfile.info(entry.audio).duration for entry in entries]
     assert Counter(entry.split for entry in entries) == {"training": 88, "validation": 14}
     assert len({entry.speaker for entry in entries}) == 9
@@ -24,7 +25,7 @@ def test_it_holds_five_minutes_of_nine_speakers_in_at_most_four_megabytes():
 
 
 def test_validation_has_a_speaker_of_its_own_and_no_sentence_of_training():
-    entries = read_manifest(SAMPLE)
+    entries = read_manifest(SAMPLE, DatasetConfig())
     training = [entry for entry in entries if entry.split == "training"]
     validation = [entry for entry in entries if entry.split == "validation"]
     assert {e.speaker for e in validation} - {e.speaker for e in training} == {"kokoro/bm_daniel"}
@@ -32,7 +33,7 @@ def test_validation_has_a_speaker_of_its_own_and_no_sentence_of_training():
 
 
 def test_every_file_is_listed_and_the_data_card_names_its_source():
-    listed = {entry.audio for entry in read_manifest(SAMPLE)}
+    listed = {entry.audio for entry in read_manifest(SAMPLE, DatasetConfig())}
     assert listed == set(SAMPLE.rglob("*.ogg"))
     assert (SAMPLE / MANIFEST_NAME).is_file()
     card = (SAMPLE / "README.md").read_text(encoding="utf-8")

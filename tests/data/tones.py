@@ -82,5 +82,7 @@ def utterance(
     )
 
 
-def open_dataset(path: Path, split: str = "training", seed: int = 0, **settings: object) -> SpeechDataset:
-    return SpeechDataset(path, DatasetConfig(**settings), NaiveTokenizer(), split, FRAME_RATE, seed)
+def open_dataset(
+    path: Path, split: str = "training", seed: int = 0, tolerant: bool = False, **settings: object
+) -> SpeechDataset:
+    return SpeechDataset(path, DatasetConfig(**settings), NaiveTokenizer(), split, FRAME_RATE, seed, tolerant=tolerant)

@@ -13,6 +13,7 @@ from vall_e.audio import open_codec
 from vall_e.audio.codec import Codec
 from vall_e.audio.read import read_audio
 from vall_e.config.codec import AudioBackend, CodecConfig
+from vall_e.config.dataset import DatasetConfig
 from vall_e.config.model import ModelConfig
 from vall_e.data.manifest import ManifestEntry, read_manifest
 from vall_e.data.sample import Sample
@@ -48,7 +49,7 @@ def speech(codec: Codec) -> Speech:
             response=codes,
         )
 
-    return [sample(entry) for entry in read_manifest(Path(vall_e.__file__).parent / "sample")[:4]]
+    return [sample(entry) for entry in read_manifest(Path(vall_e.__file__).parent / "sample", DatasetConfig())[:4]]
 
 
 @pytest.fixture

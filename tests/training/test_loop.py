@@ -141,10 +141,27 @@ def test_a_step_count_that_begins_anew_keeps_weights_and_old_metrics(speech: Pat
 
 def test_weights_alone_are_restored_if_wanted(speech: Path, tmp_path: Path) -> None:
     train(small(speech, iterations=3), tmp_path)
-    run = open_run(small(speech, load_states=False), tmp_path)
+    run = open_run(small(speech, load_module_only=True), tmp_path)
     run.close()
     trained = load_weights(checkpoints(tmp_path) / "fp32.safetensors", torch.device("cpu")).model.state_dict()
     assert all(torch.equal(value, trained[name]) for name, value in run.engine.model.state_dict().items())
+    assert run.engine.global_step == 0 and not run.engine.optimizer.state
+
+
+def test_without_states_the_counters_go_on_with_a_fresh_optimizer(speech: Path, tmp_path: Path) -> None:
+    train(small(speech, iterations=3), tmp_path)
+    run = open_run(small(speech, load_states=False), tmp_path)
+    run.close()
+    assert run.engine.global_step == 3 and not run.engine.optimizer.state
+    assert run.loader.state_dict()["batch"] == 3
+
+
+def test_a_run_begins_with_its_exported_weights_in_place_of_its_checkpoint(speech: Path, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"load_state_dict=true wants .*fp32\.safetensors: no such file"):
+        open_run(small(speech, load_state_dict=True), tmp_path)
+    train(small(speech, iterations=3), tmp_path)
+    run = open_run(small(speech, load_state_dict=True), tmp_path)
+    run.close()
     assert run.engine.global_step == 0 and not run.engine.optimizer.state
 
 

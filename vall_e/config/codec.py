@@ -13,10 +13,20 @@ class AudioBackend(Enum):
 
     builtin = "builtin"
     encodec = "encodec"
+    vocos = "vocos"
+    dac = "dac"
+    audiodec = "audiodec"
 
     def __str__(self) -> str:
         """The bare name, as `${audio_backend}` within a path or a resolver's argument shall read."""
         return self.name
+
+
+AUDIO_BACKENDS_NEED = {
+    "vocos": "the Vocos decoder; its codes are EnCodec's: audio_backend=encodec",
+    "dac": "the codec DAC",
+    "audiodec": "the codec AudioDec",
+}
 
 
 @dataclass(frozen=True)
@@ -29,9 +39,13 @@ class CodecFacts:
     codebook_size: int
 
 
+ENCODEC_FACTS = CodecFacts(sample_rate=24_000, frame_rate=75.0, levels=8, codebook_size=1024)
 CODEC_FACTS = {
-    AudioBackend.builtin: CodecFacts(sample_rate=24_000, frame_rate=75.0, levels=8, codebook_size=1024),
-    AudioBackend.encodec: CodecFacts(sample_rate=24_000, frame_rate=75.0, levels=8, codebook_size=1024),
+    AudioBackend.builtin: ENCODEC_FACTS,
+    AudioBackend.encodec: ENCODEC_FACTS,
+    AudioBackend.vocos: ENCODEC_FACTS,
+    AudioBackend.dac: CodecFacts(sample_rate=44_100, frame_rate=44_100 / 512, levels=9, codebook_size=1024),
+    AudioBackend.audiodec: CodecFacts(sample_rate=48_000, frame_rate=160.0, levels=8, codebook_size=1024),
 }
 
 

@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from .path_name import path_name_problem
 from .setting import setting
+
+
+class SampleType(Enum):
+    """What an epoch goes through."""
+
+    path = "path"
+    speaker = "speaker"
+    group = "group"
 
 
 class SampleOrder(Enum):
@@ -17,7 +26,20 @@ class SampleOrder(Enum):
     interleaved = "interleaved"
 
 
-TASKS = ("tts",)
+TASKS = ("tts", "tts-c", "stt", "len", "ns", "sr", "tse", "cse", "nse")
+NOISY_TASKS = "noise mixing into samples"
+TASKS_NEED = {
+    "tts-c": "continuation samples",
+    "stt": "speech-to-text samples",
+    "len": "length-prediction samples",
+    "ns": NOISY_TASKS,
+    "sr": NOISY_TASKS,
+    "tse": "mixing of two speakers into samples",
+    "cse": "editing samples",
+    "nse": NOISY_TASKS,
+}
+SIMILARITY = "an index of similar utterances in the dataset"
+JOINING = "joined target utterances"
 
 
 @dataclass(kw_only=True)
@@ -25,14 +47,31 @@ class DatasetConfig:
     """Which speech is trained on, and how samples and prompts are drawn from it."""
 
     source: str | None = setting(None, "Folder with meta.jsonl and audio that `vall_e.prepare` reads.")
-    hdf5_name: str = setting("data/data.h5", "The prepared dataset, an HDF5 file; relative to the working folder.")
-    training: list[str] = setting(["*"], "Speakers of the training split, as patterns over group/speaker.")
-    validation: list[str] = setting(["*"], "Speakers of the validation split, as patterns over group/speaker.")
+    hdf5_name: str = setting("data.h5", "The prepared dataset, an HDF5 file; relative to the working folder.")
+    use_hdf5: bool = setting(True, "Read samples from the HDF5 file.", needs="reading of single code files")
+    training: list[str] = setting([], "Speakers to train on, as patterns over group/speaker; [] takes all.")
+    validation: list[str] = setting([], "Speakers to evaluate on, as patterns over group/speaker; [] takes all.")
+    noise: list[str] = setting([], "Noise clips, as patterns over group/name.", needs=NOISY_TASKS)
+    speaker_name_getter: str = setting(
+        "{-3}/{-2}", "Speaker of a manifest line that names none: {-2} is the folder of the audio, {-3} the one above."
+    )
+    speaker_group_getter: str = setting(
+        "{-3}", "Group of a speaker's name without one: {-3} is the folder above that of the audio."
+    )
+    speaker_languages: dict[str, list[str]] = setting(
+        {}, "Language of a manifest line that names none: {language: [group, ...]}; others are English."
+    )
+    validate: bool = setting(True, "Leave out training utterances outside duration_range.")
     workers: int = setting(2, "Processes that load samples; 0 loads in the training process.", at_least=0, at_most=256)
     min_utterances: int = setting(2, "Speakers with fewer training utterances are left out.", at_least=1)
     max_utterances: int = setting(0, "Keep only the first N utterances of a speaker; 0 keeps all.", at_least=0)
     duration_range: list[float] = setting(
         [1.0, 12.0], "Seconds an utterance may last to be trained on, inclusive.", at_least=0
+    )
+    sample_type: SampleType = setting(
+        SampleType.path,
+        "An epoch goes through all utterances (path), or draws one of each speaker or group.",
+        options_need={"speaker": "sampling by speaker", "group": "sampling by group"},
     )
     sample_order: SampleOrder = setting(SampleOrder.interleaved, "random, by duration, or speakers in rotation.")
     sample_shuffle: bool = setting(True, "Draw a new order every epoch; batches keep utterances of like length.")
@@ -43,7 +82,28 @@ class DatasetConfig:
         [3.0, 6.0], "Seconds of a prompt, drawn uniformly; an upper end of 0 means none.", at_least=0
     )
     prompt_max_samples: int = setting(3, "Utterances joined into one prompt at most.", at_least=1)
-    tasks_list: list[str] = setting(["tts"], "Tasks drawn uniformly; repeat one to weight it.", allowed=TASKS)
+    prompt_continuous_utterance_p: float = setting(
+        0.0, "Chance to prompt with what was said before.", at_least=0, at_most=1, needs="continuous prompts"
+    )
+    prompt_similar_p: float = setting(
+        0.0, "Chance to prompt with a similar utterance.", at_least=0, at_most=1, needs=SIMILARITY
+    )
+    prompt_similar_top_k: int = setting(1, "Nearest utterances it is drawn from.", at_least=1, needs=SIMILARITY)
+    prompt_similar_top_k_offset: int = setting(0, "Nearest utterances that are skipped.", at_least=0, needs=SIMILARITY)
+    prompt_inject_noise: bool = setting(False, "Mix noise into prompts.", needs=NOISY_TASKS)
+    resps_max_samples: int = setting(1, "Utterances joined into one target at most.", at_least=1, needs=JOINING)
+    resps_append_p: float = setting(1.0, "Chance of such joining.", at_least=0, at_most=1)
+    resps_pad_silence_p: float = setting(
+        0.0, "Chance to pad a target with silence.", at_least=0, at_most=1, needs="silence codes"
+    )
+    tasks_list: list[str] = setting(
+        ["tts"], "Tasks drawn uniformly; repeat one to weight it.", allowed=TASKS, options_need=TASKS_NEED
+    )
+    reencode_on_concat: bool = setting(
+        False, "Join utterances as waveforms and encode them anew.", needs="encoding of samples while training"
+    )
+    reencode_device: str = setting("cpu", "Where that codec runs.", needs="encoding of samples while training")
+    noise_scale: float = setting(0.25, "Gain of noise that is mixed in.", at_least=0, at_most=10)
 
     def problems(self) -> Iterator[str]:
         """Relations between settings that do not hold."""
@@ -51,5 +111,15 @@ class DatasetConfig:
             bounds = getattr(self, name)
             if len(bounds) != 2 or (bounds[0] > bounds[1] and bounds[1] > 0):
                 yield f"{name}={bounds} must be two numbers, the lower first"
+        for name in ("speaker_name_getter", "speaker_group_getter"):
+            if problem := path_name_problem(getattr(self, name)):
+                yield f"{name}={getattr(self, name)!r} {problem}"
         if not self.tasks_list:
             yield f"tasks_list=[] names no task, allowed: {', '.join(TASKS)}"
+        if self.sample_order is SampleOrder.duration and self.sample_type is not SampleType.path:
+            yield "sample_order=duration needs sample_type=path"
+        if self.sample_max_duration_batch and self.sample_max_duration_batch < self.duration_range[-1]:
+            yield (
+                f"sample_max_duration_batch={self.sample_max_duration_batch:g} does not hold one utterance of "
+                f"duration_range={self.duration_range}"
+            )

@@ -16,6 +16,7 @@ from yaml import YAMLError
 from vall_e.errors import VallEError
 
 from .nearest import groups, hint, unknown_setting
+from .setting import shown
 
 # A ValueError of Hydra's own for `group=null`, the only error of a user that Hydra raises without a class for it.
 NOT_AN_OPTION = "Config group override must be a string or a list"
@@ -100,13 +101,6 @@ def _refused(key: str, error: ValidationError) -> str:
         else ""
     )
     return f"{value} is not allowed, allowed: {allowed}{near}"
-
-
-def shown(value: Any) -> str:
-    """A value as it is typed on the command line."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return str(value)
 
 
 def wanted(kind: Any) -> str:

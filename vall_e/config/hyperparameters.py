@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from .setting import setting
 
-OPTIMIZERS = ("adamw", "prodigy", "sgd", "adagrad")
-SCHEDULERS = ("", "WarmupLR", "WarmupDecayLR", "WarmupCosineLR")
+DEEPSPEED_OPTIMIZERS = ("adam", "lamb", "lion", "onebitadam", "zerooneadam", "onebitlamb")
+OPTIMIZERS = ("adamw", "sgd", "prodigy", "adagrad", "muon", "apollo", *DEEPSPEED_OPTIMIZERS)
+OPTIMIZERS_NEED = {
+    "muon": "the optimizer Muon",
+    "apollo": "the optimizer APOLLO",
+    **dict.fromkeys(DEEPSPEED_OPTIMIZERS, "the DeepSpeed engine"),
+}
+SCHEDULERS = ("", "WarmupLR", "WarmupDecayLR", "WarmupCosineLR", "OneCycle", "LRRangeTest", "schedulefree")
+SCHEDULERS_NEED = {
+    "schedulefree": "the schedule-free optimizers",
+    "onecycle": "the DeepSpeed engine",
+    "lrrangetest": "the DeepSpeed engine",
+}
+SCHEDULER_PARAMS = ("total_num_steps", "cos_min_ratio")
+DISTILLATION_LOSSES = ("kl", "mse")
 
 
 @dataclass(kw_only=True)
@@ -20,7 +34,7 @@ class HyperparametersConfig:
     )
     gradient_accumulation_steps: int = setting(1, "Micro-batches of one optimizer step.", at_least=1)
     gradient_clipping: float = setting(1.0, "Largest gradient norm; 0 does not clip.", at_least=0)
-    optimizer: str = setting("adamw", "Optimizer, in any case.", allowed=OPTIMIZERS)
+    optimizer: str = setting("adamw", "Optimizer, in any case.", allowed=OPTIMIZERS, options_need=OPTIMIZERS_NEED)
     optimizer_params: dict[str, Any] = setting({}, "Arguments laid over the optimizer's own defaults.")
     learning_rate: float = setting(3.25e-4, "Peak learning rate; with Prodigy the factor d_coef.", above=0)
     warmup_steps: int = setting(0, "Steps over which the learning rate rises from 0.", at_least=0)
@@ -28,13 +42,24 @@ class HyperparametersConfig:
         "",
         "Course after the warm-up: '' and WarmupLR stay, WarmupDecayLR falls linearly, WarmupCosineLR as a cosine.",
         allowed=SCHEDULERS,
+        options_need=SCHEDULERS_NEED,
     )
+    scheduler_type: str = setting("", "Old name of `scheduler`.", allowed=SCHEDULERS)
     scheduler_params: dict[str, float] = setting(
         {}, "total_num_steps (default trainer.iterations) and cos_min_ratio (default 0)."
     )
+    autotune: bool = setting(False, "Let DeepSpeed search for fast settings.", needs="the DeepSpeed engine")
+    autotune_params: dict[str, Any] = setting({}, "Arguments of that search.")
+    torch_optimizer: bool = setting(False, "Under DeepSpeed: the optimizer is torch's, not DeepSpeed's.")
+    torch_scheduler: bool = setting(False, "Under DeepSpeed: the schedule is ours, not DeepSpeed's.")
+    teacher_alpha: float = setting(0.5, "Share of the teacher in the loss.", at_least=0, at_most=1)
+    teacher_temperature: float = setting(1.0, "Temperature of the logits that are compared.", above=0)
+    teacher_loss_fn: str = setting("mse", "How they are compared.", allowed=DISTILLATION_LOSSES)
 
-    def problems(self) -> Any:
+    def problems(self) -> Iterator[str]:
         """Relations between settings that do not hold."""
         for key in self.scheduler_params:
-            if key not in ("total_num_steps", "cos_min_ratio"):
-                yield f"scheduler_params.{key}: no such setting, allowed: total_num_steps, cos_min_ratio"
+            if key not in SCHEDULER_PARAMS:
+                yield f"scheduler_params.{key}: no such setting, allowed: {', '.join(SCHEDULER_PARAMS)}"
+        if self.scheduler and self.scheduler_type and self.scheduler_type != self.scheduler:
+            yield f"scheduler_type={self.scheduler_type} contradicts scheduler={self.scheduler}: drop the old name"

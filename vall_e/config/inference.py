@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
 from .sampling import SamplingConfig
 from .setting import setting
-from .trainer import WeightDtype
+from .trainer import BACKENDS_NEED, FLOAT8_NEEDS, Backend, WeightDtype
 
 
 class TextSplit(Enum):
@@ -18,17 +19,53 @@ class TextSplit(Enum):
     none = "none"
 
 
+class SpokenTask(Enum):
+    """What is done with text and prompt."""
+
+    tts = "tts"
+    stt = "stt"
+
+
 @dataclass(kw_only=True)
 class InferenceConfig(SamplingConfig):
     """How a text is spoken."""
 
+    backend: Backend = setting(Backend.local, "What runs the model.", options_need=BACKENDS_NEED)
+    task: SpokenTask = setting(
+        SpokenTask.tts, "Speak a text (tts), or write a recording down (stt).", options_need={"stt": "speech to text"}
+    )
     language: str = setting("en", "Language of the text; `vall_e.text.languages` lists the known ones.")
+    text_language: str | None = setting(
+        None, "Language the text is written in, if it is spoken in another.", needs="phonemes of another language"
+    )
     phonemes: bool = setting(False, "The text is given as IPA phonemes and is not normalised.")
     split_text_by: TextSplit = setting(TextSplit.sentences, "Where a long text is cut.")
+    context_history: int = setting(
+        0, "Pieces spoken before that the next one continues.", at_least=0, needs="a prefix of earlier pieces"
+    )
     input_prompt_length: float = setting(
         3.0, "Seconds the voice prompt is trimmed to; 0 takes it whole.", at_least=0, at_most=60
     )
+    input_prompt_prefix: bool = setting(
+        False, "Continue the prompt in place of imitating it.", needs="a prefix of the output"
+    )
+    prefix_silence: float = setting(
+        0.0, "Seconds of silence the output begins with.", at_least=0, at_most=10, needs="a prefix of the output"
+    )
+    load_from_artifact: str | None = setting(
+        None, "Code file whose phonemes, prompt and length are taken.", needs="reading of single code files"
+    )
     seed: int | None = setting(None, "Seed of the draws; null takes the root setting `seed`.", at_least=0)
     batch_size: int = setting(16, "Sentences decoded together at most.", at_least=1)
-    weight_dtype: WeightDtype = setting(WeightDtype.float32, "Precision of the weights while speaking.")
+    normalize: bool = setting(False, "Normalise the loudness of prompts for EnCodec.", needs="EnCodec's normalisation")
+    weight_dtype: WeightDtype = setting(
+        WeightDtype.float32,
+        "Precision of the weights while speaking.",
+        options_need=FLOAT8_NEEDS | {"int8": "8-bit integer weights"},
+    )
     amp: bool = setting(False, "Mixed precision: float32 weights, multiplications in bfloat16 or float16.")
+
+    def problems(self) -> Iterator[str]:
+        """Relations between settings that do not hold."""
+        if self.amp and self.weight_dtype not in (WeightDtype.float16, WeightDtype.bfloat16):
+            yield "amp=true needs weight_dtype=float16 or weight_dtype=bfloat16"

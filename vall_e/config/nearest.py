@@ -63,7 +63,8 @@ def groups() -> list[str]:
 
 def options(group: str) -> list[str]:
     """Names of a group's fragments, for example `ar+nar-llama-8`."""
-    return sorted(f.stem for f in (Path(conf_dir()) / group).glob("*.yaml"))
+    folder = Path(conf_dir()) / group
+    return sorted(f.relative_to(folder).with_suffix("").as_posix() for f in folder.rglob("*.yaml"))
 
 
 def settings(kind: Any, at: str = "") -> Iterator[str]:

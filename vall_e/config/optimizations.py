@@ -2,13 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from .setting import setting
+
+BACKENDS = ("inductor", "cudagraphs", "onnxrt", "tensorrt")
+OFFLOADING_KEYS = ("include", "exclude", "devices", "limits", "assign")
 
 
 @dataclass(kw_only=True)
 class OptimizationsConfig:
     """Switches of the training step."""
 
-    compile: bool = setting(False, "Compile the backbone with torch.compile; needs a C compiler.")
+    compile: Any = setting(
+        False,
+        f"Compile the MLPs with torch.compile; a name is its backend ({', '.join(BACKENDS)}). Needs a C compiler.",
+    )
+    injects: bool = setting(False, "Overwrite torch's own classes with those below.", needs="injected modules")
+    replace: bool = setting(False, "Swap the model's modules for those below.")
+    linear: bool = setting(True, "Swap linear layers.")
+    embedding: bool = setting(True, "Swap embeddings.")
+    optimizers: bool = setting(True, "Swap optimizers.")
+    bitsandbytes: bool = setting(False, "8-bit modules and optimizers.", needs="the modules of bitsandbytes")
+    dadaptation: bool = setting(
+        False, "Optimizers that find their learning rate (D-Adaptation).", needs="the optimizers of dadaptation"
+    )
+    bitnet: bool = setting(False, "Ternary linear layers (BitNet).", needs="BitNet linear layers")
+    fp8: bool = setting(False, "8-bit floating point.", needs="8-bit floating-point layers")
+    model_offloading: dict[str, Any] | None = setting(
+        None,
+        f"Split the model over devices: {{{', '.join(OFFLOADING_KEYS)}}}.",
+        needs="offloading of modules",
+    )
+    tensorrt: bool = setting(False, "Make TensorRT known to `compile`.", needs="TensorRT")
+    unsloth: bool = setting(False, "Keep checkpointed activations in main memory.", needs="offloading of activations")
+
+    def problems(self) -> Iterator[str]:
+        """Relations between settings that do not hold."""
+        if not isinstance(self.compile, bool) and self.compile not in BACKENDS:
+            yield f"compile={self.compile!r} is not allowed, allowed: true, false, {', '.join(BACKENDS)}"
+        if self.compile == "tensorrt" and not self.tensorrt:
+            yield "compile=tensorrt needs tensorrt=true"
+        for key in self.model_offloading or {}:
+            if key not in OFFLOADING_KEYS:
+                yield f"model_offloading.{key}: no such setting, allowed: {', '.join(OFFLOADING_KEYS)}"
+        if self.injects and self.replace:
+            yield "injects=true and replace=true do the same twice: choose one"

@@ -13,6 +13,7 @@ from .dataset import DatasetConfig
 from .evaluation import EvaluationConfig
 from .hyperparameters import HyperparametersConfig
 from .inference import InferenceConfig
+from .lora import LoraConfig
 from .model import ModelConfig
 from .optimizations import OptimizationsConfig
 from .resolvers import register_resolvers
@@ -25,6 +26,7 @@ SCHEMAS: dict[str, type] = {
     "evaluation": EvaluationConfig,
     "hyperparameters": HyperparametersConfig,
     "inference": InferenceConfig,
+    "lora": LoraConfig,
     "model": ModelConfig,
     "optimizations": OptimizationsConfig,
     "trainer": TrainerConfig,
@@ -49,7 +51,8 @@ def register() -> None:
     root.sample_rate = "${codec.sample_rate}"
     for group in SCHEMAS:
         schema = linked(group)
-        root[group] = schema
+        if group in root:
+            root[group] = schema
         store.store(group="schema", name=group, node=schema, provider="vall_e")
     store.store(group="schema", name="config", node=root, provider="vall_e")
     store.store(group="schema", name="codec_training", node=CodecTrainingConfig, provider="vall_e")

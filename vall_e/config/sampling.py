@@ -6,22 +6,80 @@ from dataclasses import dataclass
 
 from .setting import setting
 
+MODALITIES = ("auto", "ar+nar", "nar-len")
+MASKED_DECODING = "masked decoding (NAR-len)"
+GUIDANCE = "classifier-free guidance"
+DYNAMIC_TEMPERATURE = "dynamic temperatures"
+EARLY_EXITS = "early exits (LayerSkip)"
+MIROSTAT = "the sampler mirostat"
+DRY = "the penalty DRY"
+
 
 @dataclass(kw_only=True)
 class SamplingConfig:
     """How tokens are drawn from the model's predictions."""
 
+    modality: str = setting(
+        "auto",
+        "How level 0 is decoded: code by code (ar+nar), or masked (nar-len).",
+        allowed=MODALITIES,
+        options_need={"nar-len": MASKED_DECODING},
+    )
     max_duration: int = setting(900, "Code frames generated at most.", at_least=1, at_most=22_500)
+    max_steps: int = setting(25, "Steps of masked decoding.", at_least=1, at_most=1000, needs=MASKED_DECODING)
     max_levels: int = setting(7, "NAR levels decoded after level 0.", at_least=0, at_most=31)
     ar_temperature: float = setting(1.0, "Temperature of level 0; 0 takes the likeliest code.", at_least=0, at_most=10)
     nar_temperature: float = setting(
         0.0, "Temperature of the levels above; 0 takes the likeliest code.", at_least=0, at_most=10
     )
+    min_ar_temperature: float = setting(
+        -1.0, "Temperature of level 0 where the model is sure; below 0 is off.", needs=DYNAMIC_TEMPERATURE
+    )
+    min_nar_temperature: float = setting(-1.0, "The same for the levels above.", needs=DYNAMIC_TEMPERATURE)
     top_k: int = setting(0, "Draw from the k likeliest codes; 0 draws from all.", at_least=0)
     top_p: float = setting(
         1.0, "Draw from the likeliest codes that hold this probability together.", above=0, at_most=1
     )
+    top_no: float = setting(
+        0.0, "Draw from codes within this many standard deviations of the likeliest; 0 is off.",
+        at_least=0, needs="the filter top-n-sigma",
+    )  # fmt: skip
+    min_p: float = setting(
+        0.0, "Leave out codes below this share of the likeliest one's probability.",
+        at_least=0, at_most=1, needs="the filter min-p",
+    )  # fmt: skip
     repetition_penalty: float = setting(1.0, "Divide the odds of codes already used; 1 is off.", above=0, at_most=10)
     repetition_penalty_decay: float = setting(
         0.0, "Power of the distance by which the penalty grows (above 0) or fades (below 0).", at_least=-2, at_most=2
+    )
+    length_penalty: float = setting(
+        0.0, "Power of the length by which stopping gets harder (above 0) or easier (below 0).",
+        at_least=-2, at_most=2, needs="the length penalty",
+    )  # fmt: skip
+    beam_width: int = setting(0, "Hypotheses followed at once; 0 and 1 follow one.", at_least=0, needs="beam search")
+    mirostat_tau: float = setting(0.0, "Surprise that is aimed at, in bits; 0 is off.", at_least=0, needs=MIROSTAT)
+    mirostat_eta: float = setting(0.0, "How fast it is approached.", at_least=0, needs=MIROSTAT)
+    dry_multiplier: float = setting(0.0, "Strength of the penalty on repeated runs; 0 is off.", at_least=0, needs=DRY)
+    dry_base: float = setting(1.75, "Growth of that penalty with the run's length.", at_least=1, needs=DRY)
+    dry_allowed_length: int = setting(2, "Runs up to this length are free.", at_least=0, needs=DRY)
+    entropix_sampling: bool = setting(
+        False, "Adapt the draw to the entropy of predictions and attention.", needs="the sampler entropix"
+    )
+    cfg_strength: float = setting(
+        0.0, "Guidance away from what the model says without text and prompt; 0 is off.", at_least=0, needs=GUIDANCE
+    )
+    cfg_rescale: float = setting(
+        0.75, "Share by which guided predictions get their spread back.", at_least=0, at_most=1, needs=GUIDANCE
+    )
+    layer_skip: bool = setting(False, "Leave the backbone early where the model is sure.", needs=EARLY_EXITS)
+    layer_skip_exit_layer: int | None = setting(None, "Last layer computed at most.", at_least=0, needs=EARLY_EXITS)
+    layer_skip_entropy_threshold: float = setting(
+        0.1, "Entropy below which it is sure, in bits.", at_least=0, needs=EARLY_EXITS
+    )
+    layer_skip_varentropy_threshold: float = setting(
+        0.1, "Variance of the surprise below which it is sure.", at_least=0, needs=EARLY_EXITS
+    )
+    refine_on_stop: bool = setting(False, "Compute the stopped sequence again.", needs="refinement on stop")
+    denoise_start: float = setting(
+        0.0, "Share of masked decoding that is skipped.", at_least=0, below=1, needs=MASKED_DECODING
     )

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .codec import CODEC_FACTS, AudioBackend, CodecConfig
+from .codec import AUDIO_BACKENDS_NEED, CODEC_FACTS, AudioBackend, CodecConfig
 from .dataset import DatasetConfig
 from .evaluation import EvaluationConfig
 from .hyperparameters import HyperparametersConfig
 from .inference import InferenceConfig
-from .model import ModelConfig
+from .lora import LoraConfig
+from .model import GPU_ATTENTIONS, ModelConfig
 from .optimizations import OptimizationsConfig
 from .setting import setting
 from .trainer import TrainerConfig
+
+WEIGHTS_FORMATS = ("safetensors", "sft", "pt", "pth")
+STT_TASK = 8
+"""Row of the task embedding that `stt` has: the ninth."""
 
 
 @dataclass(kw_only=True)
@@ -22,18 +27,27 @@ class Config:
 
     device: str = setting("auto", "Where tensors live: auto (a GPU if there is one), cpu, cuda or cuda:N.")
     seed: int = setting(0, "Seed of every random draw of a run.", at_least=0)
+    experimental: bool = setting(False, "Show what is being tried out.", needs="the web page")
+    silent_errors: bool = setting(False, "Warn of speakers and splits that select nothing in place of stopping.")
     weights: str | None = setting(
         None, "Weights file to start from; it carries its own model, tokenizer and codec settings."
     )
+    teacher: str | None = setting(None, "Weights file of the model that teaches this one.", needs="distillation")
     weights_name: str = setting("fp32", "Stem of the exported weights file.")
-    weights_format: str = setting("safetensors", "Suffix of the exported weights file.", allowed=("safetensors", "sft"))
+    weights_format: str = setting(
+        "safetensors",
+        "Suffix of the exported weights file.",
+        allowed=WEIGHTS_FORMATS,
+        options_need={"pt": "export of pickled weights", "pth": "export of pickled weights"},
+    )
     tokenizer: str | None = setting(None, "naive: the symbol table of early weights; null: a tokenizer file.")
     tokenizer_path: str | None = setting(None, "A tokenizer.json; null takes the IPA tokenizer that ships with vall_e.")
-    audio_backend: AudioBackend = setting(AudioBackend.builtin, "The neural codec.")
+    audio_backend: AudioBackend = setting(AudioBackend.builtin, "The neural codec.", options_need=AUDIO_BACKENDS_NEED)
     sample_rate: int = setting(24_000, "Samples per second of the codec's waveform.", at_least=8_000)
     codec: CodecConfig = setting(CodecConfig, "The neural codec's facts.")
     dataset: DatasetConfig = setting(DatasetConfig, "The speech.")
     model: ModelConfig = setting(ModelConfig, "The language model.")
+    loras: dict[str, LoraConfig] = setting({}, "Adapters by name.", needs="adapters (LoRA)")
     hyperparameters: HyperparametersConfig = setting(HyperparametersConfig, "The optimisation.")
     trainer: TrainerConfig = setting(TrainerConfig, "The run.")
     evaluation: EvaluationConfig = setting(EvaluationConfig, "The evaluation.")
@@ -42,6 +56,12 @@ class Config:
 
     def problems(self) -> Iterator[str]:
         """Relations between groups that do not hold."""
+        yield from self._codec_problems()
+        yield from self._tokenizer_problems()
+        yield from self._device_problems()
+        yield from self._task_problems()
+
+    def _codec_problems(self) -> Iterator[str]:
         facts, codec, backend = CODEC_FACTS[self.audio_backend], self.codec, f"audio_backend={self.audio_backend.name}"
         for name in ("sample_rate", "frame_rate", "levels", "codebook_size"):
             if getattr(codec, name) != getattr(facts, name):
@@ -52,11 +72,33 @@ class Config:
             yield f"model.resp_levels={self.model.resp_levels} is more than the {codec.levels} levels of {backend}"
         if self.model.audio_tokens != codec.codebook_size:
             yield f"model.audio_tokens={self.model.audio_tokens} contradicts codec.codebook_size={codec.codebook_size}"
+
+    def _tokenizer_problems(self) -> Iterator[str]:
         if self.tokenizer not in (None, "naive"):
             yield f"tokenizer={self.tokenizer!r} is not allowed, allowed: naive, or null with tokenizer_path"
         if self.tokenizer == "naive" and self.tokenizer_path:
             yield "tokenizer=naive has no file, but tokenizer_path is set: set one of them"
+
+    def _device_problems(self) -> Iterator[str]:
         if not (
             self.device in ("auto", "cpu", "cuda") or (self.device.startswith("cuda:") and self.device[5:].isdigit())
         ):
             yield f"device={self.device!r} is not allowed, allowed: auto, cpu, cuda, cuda:N"
+        if self.device == "cpu" and self.model.attention.lower() in GPU_ATTENTIONS:
+            yield f"model.attention={self.model.attention} does not go with device=cpu: it runs on GPUs alone"
+
+    def _task_problems(self) -> Iterator[str]:
+        tasks = [task.lower() for task in self.dataset.tasks_list]
+        if "stt" in tasks and self.model.tasks <= STT_TASK:
+            yield f"model.tasks={self.model.tasks} has no row for stt in dataset.tasks_list, allowed: 9 and up"
+        if "len" in tasks and "len" not in self.model.capabilities:
+            yield (
+                f"dataset.tasks_list={self.dataset.tasks_list} needs len among model.capabilities="
+                f"{self.model.capabilities}"
+            )
+        if self.evaluation.kwargs.modality == "nar-len" and "len" not in self.model.capabilities:
+            yield f"evaluation.kwargs.modality=nar-len needs len among model.capabilities={self.model.capabilities}"
+        levels = self.model.resp_levels
+        for name, lora in self.loras.items():
+            if any(level >= levels for level in lora.rvq_levels):
+                yield f"loras.{name}.rvq_levels={lora.rvq_levels} is out of range, allowed: 0 to {levels - 1}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
@@ -10,41 +11,60 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from vall_e.errors import ConfigError
 
+from .derive import derive
 from .nearest import unknown_setting
+from .schema import Config
 from .setting import rules
 
 C = TypeVar("C")
 
+log = logging.getLogger(__name__)
 
-def seal(raw: DictConfig, kind: type[C]) -> C:
-    """The composed tree as an instance of `kind`; ConfigError with every unknown, missing or refused setting."""
+
+def seal(raw: DictConfig, kind: type[C], origins: Mapping[str, str] | None = None) -> C:
+    """The composed tree as an instance of `kind`, with everything derived that follows from other settings.
+
+    ConfigError with every unknown, missing, refused or unavailable setting; with `origins`, a mapping of dotted keys,
+    each says where its value came from.
+    """
     if OmegaConf.get_type(raw) is not kind:
         raw = OmegaConf.merge(OmegaConf.structured(kind), raw)  # type: ignore[assignment]
-    missing = list(_missing(raw))
     strangers = list(_strangers(raw))
-    if missing:
+    if missing := list(_missing(raw)):
         raise ConfigError("\n".join(strangers + missing))
     sealed: C = OmegaConf.to_object(raw)  # type: ignore[assignment]
-    if found := strangers + list(problems(sealed)):
+    notes = derive(sealed) if isinstance(sealed, Config) else []
+    if found := [*strangers, *problems(sealed), *unavailable(sealed)]:
         raise ConfigError("\n".join(found))
+    for note in notes:
+        log.info("Derived: %s", note)
     return sealed
 
 
-def problems(config: Any, at: str = "") -> Iterator[str]:
-    """Why settings are refused, each with its dotted key; visits dataclasses in fields and in dicts."""
-    prefix = f"{at}." if at else ""
+def problems(config: Any, prefix: str = "") -> Iterator[str]:
+    """Why settings are refused, each with its dotted key after `prefix`; visits dataclasses in fields and in dicts."""
+    for at, node in sections(config, prefix):
+        yield from (f"{at}{name}={problem}" for name, rule, value in rules(node) if (problem := rule.problem(value)))
+        yield from (at + problem for problem in getattr(node, "problems", tuple)())
+
+
+def unavailable(config: Any, prefix: str = "") -> Iterator[str]:
+    """Settings that are valid but need a component this version lacks, each with its dotted key after `prefix`."""
+    for at, node in sections(config, prefix):
+        yield from (f"{at}{name}={why}" for name, rule, value in rules(node) if (why := rule.unavailable(value)))
+
+
+def sections(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted prefix, instance) of a dataclass and of all dataclasses in its fields and mappings."""
     if is_dataclass(config):
-        yield from (
-            f"{prefix}{name}={problem}" for name, rule, value in rules(config) if (problem := rule.problem(value))
-        )
-        yield from (prefix + problem for problem in getattr(config, "problems", tuple)())
+        yield prefix, config
         children = [(f.name, getattr(config, f.name)) for f in fields(config)]
     elif isinstance(config, dict):
         children = list(config.items())
     else:
         return
     for name, child in children:
-        yield from problems(child, f"{prefix}{name}")
+        yield from sections(child, f"{prefix}{name}.")
 
 
 def _missing(node: Any, at: str = "") -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
@@ -13,14 +13,19 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Rule:
-    """What a setting means and which values it takes."""
+    """What a setting means, which values it takes, and which of them this version has no code for."""
 
     meaning: str
+    default: Any = None
     at_least: float | None = None
     above: float | None = None
     at_most: float | None = None
     below: float | None = None
     allowed: tuple[str, ...] = ()
+    needs: str = ""
+    """The missing component that every value but the default needs."""
+    options_need: Mapping[str, str] = field(default_factory=dict)
+    """The missing component that a value needs, by lower-case name."""
 
     def problem(self, value: Any) -> str | None:
         """Why `value` is refused, or None. Every item of a list is judged by itself; None passes."""
@@ -37,12 +42,27 @@ class Rule:
                 return f"{value} is out of range, allowed: {self.span()}"
         return None
 
+    def unavailable(self, value: Any) -> str | None:
+        """Why a valid `value` cannot be used yet: the component that this version lacks, or None."""
+        if self.needs and value != self.default:
+            return f"{shown(value)} is not available: needs {self.needs}"
+        for item in value if isinstance(value, (list, tuple)) else [value]:
+            if component := self.options_need.get(str(item).lower()):
+                others = self._available()
+                return f"{item} is not available: needs {component}" + (f" (available: {others})" if others else "")
+        return None
+
     def span(self) -> str:
         """The range in words, for example `at least 1`, or the allowed values."""
         if self.allowed:
             return ", ".join(repr(a) if a == "" else a for a in self.allowed)
         words = {"at least": self.at_least, "above": self.above, "at most": self.at_most, "below": self.below}
         return ", ".join(f"{word} {bound:g}" for word, bound in words.items() if bound is not None)
+
+    def _available(self) -> str:
+        kind = type(self.default)
+        names = self.allowed or (tuple(member.name for member in kind) if issubclass(kind, Enum) else ())
+        return ", ".join(repr(name) if name == "" else name for name in names if name.lower() not in self.options_need)
 
     def _within(self, value: float) -> bool:
         return (
@@ -68,14 +88,26 @@ def setting(
     at_most: float | None = None,
     below: float | None = None,
     allowed: Sequence[str] = (),
+    needs: str = "",
+    options_need: Mapping[str, str] | None = None,
 ) -> Any:
-    """A dataclass field with its meaning and range; a mutable default is copied for every instance."""
-    rule = Rule(meaning, at_least, above, at_most, below, tuple(allowed))
+    """A dataclass field with its meaning and range; a mutable default is copied for every instance.
+
+    `needs` and `options_need` name components that this version lacks: see `Rule`.
+    """
+    rule = Rule(meaning, default, at_least, above, at_most, below, tuple(allowed), needs, options_need or {})
     if isinstance(default, (list, dict)):
         return field(default_factory=lambda: deepcopy(default), metadata={"rule": rule})
     if isinstance(default, type):
         return field(default_factory=default, metadata={"rule": rule})
     return field(default=default, metadata={"rule": rule})
+
+
+def shown(value: Any) -> str:
+    """A value as it is typed on the command line."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
 
 
 def rules(config: Any) -> Iterator[tuple[str, Rule, Any]]:

@@ -22,11 +22,20 @@ class SpeechDataset(torch.utils.data.Dataset[Sample]):
     """Samples of one split of a store. A key is (epoch, index); every draw is a function of (seed, epoch, index).
 
     durations: float64 [len], seconds of each response; speakers: names in order; speaker_ids: int64 [len], into them.
-    DataError if the store cannot be used, selects nothing, or was made at another frame rate.
+    DataError if the store cannot be used, selects nothing, or was made at another frame rate; also if a pattern over
+    speakers matches none, unless `tolerant`.
     """
 
     def __init__(
-        self, store_path: Path, cfg: DatasetConfig, tokenizer: Tokenizer, split: str, frame_rate: float, seed: int
+        self,
+        store_path: Path,
+        cfg: DatasetConfig,
+        tokenizer: Tokenizer,
+        split: str,
+        frame_rate: float,
+        seed: int,
+        *,
+        tolerant: bool = False,
     ) -> None:
         self.store = Store(store_path)
         self.split = split
@@ -37,7 +46,7 @@ class SpeechDataset(torch.utils.data.Dataset[Sample]):
                 f"{store_path} was prepared by {prepared.name} at {prepared.frame_rate:g} frames a second, "
                 f"this run's codec has {frame_rate:g}: prepare it again"
             )
-        self._rows = select_rows(self.store, cfg, split)
+        self._rows = select_rows(self.store, cfg, split, tolerant=tolerant)
         speakers = self.store.column("speaker")
         self._speaker = speakers[self._rows]
         self._candidates = self._prompt_candidates(speakers)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
+from vall_e.config.dataset import DatasetConfig
+from vall_e.config.path_name import path_name
 from vall_e.errors import DataError
 
 from .utterance import SPLITS
 
 MANIFEST_NAME = "meta.jsonl"
+DEFAULT_LANGUAGE = "en"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,13 +30,16 @@ class ManifestEntry:
     split: str
 
 
-def read_manifest(source: Path) -> list[ManifestEntry]:
-    """All entries of `source/meta.jsonl` in file order; a line that cannot be used is a DataError naming it."""
+def read_manifest(source: Path, cfg: DatasetConfig) -> list[ManifestEntry]:
+    """All entries of `source/meta.jsonl` in file order; a line that cannot be used is a DataError naming it.
+
+    A line without a speaker, a speaker without a group, and a line without a language get theirs as `cfg` says.
+    """
     path = source / MANIFEST_NAME
     seen: dict[str, int] = {}
     entries = []
     for number, line in _lines(path):
-        entry = _entry(source, line, f"{path}, line {number}")
+        entry = _entry(source, line, f"{path}, line {number}", cfg)
         if entry.id in seen:
             raise DataError(f"{path}, line {number}: utterance {entry.id!r} already stands in line {seen[entry.id]}")
         seen[entry.id] = number
@@ -56,7 +62,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             yield number, line
 
 
-def _entry(source: Path, line: str, where: str) -> ManifestEntry:
+def _entry(source: Path, line: str, where: str, cfg: DatasetConfig) -> ManifestEntry:
     try:
         fields = json.loads(line)
     except ValueError as error:
@@ -66,17 +72,26 @@ def _entry(source: Path, line: str, where: str) -> ManifestEntry:
     split = _word(fields, "split", where, default="training")
     if split not in SPLITS:
         raise DataError(f"{where}: split={split!r} is not allowed, allowed: {', '.join(SPLITS)}")
-    path, speaker = _word(fields, "path", where), _word(fields, "speaker", where)
+    path = _word(fields, "path", where)
+    place = PurePath(source.absolute().name) / path
+    speaker = _word(fields, "speaker", where, default=path_name(cfg.speaker_name_getter, place))
+    if "/" not in speaker:
+        speaker = f"{path_name(cfg.speaker_group_getter, place)}/{speaker}"
     if speaker.count("/") != 1 or not all(speaker.split("/")):
-        raise DataError(f"{where}: speaker={speaker!r} must be group/speaker")
+        raise DataError(f"{where}: speaker={speaker!r} must be group/speaker or a name without a slash")
     return ManifestEntry(
         id=f"{speaker}/{Path(path).stem}",
         audio=source / path,
         speaker=speaker,
         text=_word(fields, "text", where, default="" if split == "noise" else None),
-        language=_word(fields, "lang", where),
+        language=_word(fields, "lang", where, default=_language(speaker, cfg)),
         split=split,
     )
+
+
+def _language(speaker: str, cfg: DatasetConfig) -> str:
+    group = speaker.partition("/")[0]
+    return next((lang for lang, groups in cfg.speaker_languages.items() if group in groups), DEFAULT_LANGUAGE)
 
 
 def _word(fields: dict[str, Any], name: str, where: str, default: str | None = None) -> str:

@@ -57,7 +57,7 @@ def prepare(cfg: Config, codec: Codec, *, part_size: int = PART_SIZE) -> Prepare
     if cfg.dataset.source is None:
         raise DataError("dataset.source is not set: name a folder with meta.jsonl and its audio")
     path = Path(cfg.dataset.hdf5_name)
-    entries = read_manifest(Path(cfg.dataset.source))
+    entries = read_manifest(Path(cfg.dataset.source), cfg.dataset)
     prints = fingerprints(entries, codec.identity)
     with FinishedWork(path) as finished:
         pending = [(entry, print_) for entry, print_ in zip(entries, prints, strict=True) if print_ not in finished]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -14,37 +15,45 @@ from vall_e.errors import DataError
 
 from .store import Store
 
+log = logging.getLogger(__name__)
+
 Rows = npt.NDArray[np.int64]
 
 
-def select_rows(store: Store, cfg: DatasetConfig, split: str) -> Rows:
+def select_rows(store: Store, cfg: DatasetConfig, split: str, *, tolerant: bool = False) -> Rows:
     """Rows of `split`, "training" or "validation", whose speakers match the split's patterns, ascending: int64 [n].
 
     Training rows must also last as long as `duration_range` says, and belong to a speaker with enough of them. A
-    pattern that no speaker matches, or a selection that leaves nothing, is a DataError.
+    pattern that no speaker matches is a DataError, or a warning if `tolerant`; a selection that leaves nothing is a
+    DataError.
     """
     speaker = store.column("speaker")
     of_split = store.column("split") == store.info.splits.index(split)
     patterns = cfg.training if split == "training" else cfg.validation
-    wanted = _matching(store, np.unique(speaker[of_split]).tolist(), patterns, split)
+    wanted = _matching(store, np.unique(speaker[of_split]).tolist(), patterns, split, tolerant)
     rows = np.flatnonzero(of_split & np.isin(speaker, wanted))
     if split == "training":
-        rows = _within(rows, store.frames[rows] / store.info.codec.frame_rate, cfg.duration_range, store)
+        if cfg.validate:
+            rows = _within(rows, store.frames[rows] / store.info.codec.frame_rate, cfg.duration_range, store)
         rows = _enough(rows, speaker[rows], cfg, store)
     return rows
 
 
-def _matching(store: Store, speakers: Sequence[int], patterns: Sequence[str], split: str) -> list[int]:
+def _matching(store: Store, speakers: Sequence[int], patterns: Sequence[str], split: str, tolerant: bool) -> list[int]:
     names = {store.info.speakers[number]: number for number in speakers}
     if not names:
         raise DataError(f"{store.path} has no utterance of the {split} split: mark lines of meta.jsonl with it")
-    if not patterns:
-        raise DataError(f"dataset.{split}=[] selects no speaker; [*] selects all")
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
             nearest = get_close_matches(pattern, names, n=1, cutoff=0.0)[0]
-            raise DataError(f"dataset.{split}: {pattern!r} matches no speaker of {store.path} (nearest: {nearest})")
-    return [number for name, number in names.items() if any(fnmatchcase(name, pattern) for pattern in patterns)]
+            said = f"dataset.{split}: {pattern!r} matches no speaker of {store.path} (nearest: {nearest})"
+            if not tolerant:
+                raise DataError(said)
+            log.warning("%s", said)
+    chosen = {name for name in names if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)}
+    if not chosen:
+        raise DataError(f"dataset.{split}={list(patterns)} selects no speaker of {store.path}")
+    return [number for name, number in names.items() if name in chosen]
 
 
 def _within(rows: Rows, seconds: npt.NDArray[np.float64], bounds: Sequence[float], store: Store) -> Rows:

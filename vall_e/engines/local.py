@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from collections import defaultdict
@@ -17,7 +18,7 @@ from torch.amp.grad_scaler import GradScaler
 
 from vall_e.audio.codec import CodecIdentity
 from vall_e.config.schema import Config
-from vall_e.config.trainer import WeightDtype
+from vall_e.config.trainer import CollectGarbage, WeightDtype
 from vall_e.data.sample import Sample
 from vall_e.device import choose_device
 from vall_e.errors import VallEError
@@ -61,7 +62,8 @@ class LocalEngine:
         self.model = VallE(cfg.model).to(self.device, torch.float32 if cfg.trainer.amp else self.dtype)
         self.model.model.gradient_checkpointing = cfg.trainer.gradient_checkpointing
         if cfg.optimizations.compile:
-            self.model.model.compile_mlps()
+            backend = cfg.optimizations.compile
+            self.model.model.compile_mlps("inductor" if backend is True else backend)
         self.optimizer = build_optimizer(self.model, cfg.hyperparameters, cfg.model.frozen_params)
         self.scaler = GradScaler(self.device.type, enabled=self.dtype is torch.float16)
         self.peak: float = self.optimizer.param_groups[0]["lr"]
@@ -71,10 +73,12 @@ class LocalEngine:
     def step(self, micro_batches: Sequence[Sequence[Sample]]) -> dict[str, float]:
         """One optimizer step; returns what is to be logged, means over the micro-batches."""
         began = time.perf_counter()
+        self._collect_garbage(CollectGarbage.step)
         self.model.train()
         sums: dict[str, list[float]] = defaultdict(list)
         tokens = 0
         for number, batch in enumerate(micro_batches):
+            self._collect_garbage(CollectGarbage.substep)
             output = self._backward(self._inputs(batch, number), 1 / len(micro_batches))
             tokens += int(output.stats.pop("positions"))
             sums["loss"].append(float(output.loss.detach()))
@@ -122,35 +126,47 @@ class LocalEngine:
         return save_checkpoint(root, tag, self.export, tensors | random_states(self.device), counters)
 
     def load(self, folder: Path) -> dict[str, Any]:
-        """Restore a checkpoint; returns the positions saved with it, empty if only the weights were wanted.
+        """Restore a checkpoint; returns the positions saved with it, empty if the weights alone were wanted.
 
         A learning rate that was set while the run went on stays, unless the settings have changed since.
         CheckpointError if the checkpoint is of another model, codec, tokenizer or optimizer.
         """
-        take_checkpoint(self.model, self.tokenizer, self.codec, folder / WEIGHTS)
-        if not self.cfg.trainer.load_states:
+        trainer = self.cfg.trainer
+        take_checkpoint(self.model, self.tokenizer, self.codec, folder / WEIGHTS, **self._fitting())
+        if trainer.load_module_only:
             return {}
         tensors, counters = load_states(folder)
+        if trainer.load_states:
+            self._restore_optimizer(tensors, counters)
+            restore_random_states(tensors, self.device)
+        if not trainer.restart_step_count:
+            self.global_step, self.samples, self.tokens = (counters[k] for k in ("step", "samples", "tokens"))
+        positions: dict[str, Any] = counters["positions"]
+        return positions
+
+    def _restore_optimizer(self, tensors: dict[str, Tensor], counters: dict[str, Any]) -> None:
         join_state(self.optimizer, tensors, counters["optimizer"])
         if counters["scaler"]:
             self.scaler.load_state_dict(counters["scaler"])
         hyper = _jsonable(asdict(self.cfg.hyperparameters))
         if all(counters["config"]["hyperparameters"].get(name) == hyper[name] for name in RATE_SETTINGS):
             self.set_learning_rate(counters["learning_rate"])
-        if not self.cfg.trainer.restart_step_count:
-            self.global_step, self.samples, self.tokens = (counters[k] for k in ("step", "samples", "tokens"))
-        restore_random_states(tensors, self.device)
-        positions: dict[str, Any] = counters["positions"]
-        return positions
+
+    def _fitting(self) -> dict[str, bool]:
+        return {"strict": self.cfg.trainer.strict_loading, "resize": self.cfg.trainer.resize_modules}
 
     def start_from(self, weights: Path) -> None:
         """Begin with the weights of another run; WeightsError if they do not fit model, codec or tokenizer."""
-        take_weights(self.model, self.tokenizer, self.codec, weights)
+        take_weights(self.model, self.tokenizer, self.codec, weights, **self._fitting())
 
     def export(self, path: Path) -> None:
         """Write the weights with model settings, tokenizer and codec identity."""
         state = self.model.state_dict()
         save_weights(path, state, self.cfg.model, self.tokenizer, self.codec, self.global_step)
+
+    def _collect_garbage(self, moment: CollectGarbage) -> None:
+        if self.cfg.trainer.gc_mode is moment:
+            gc.collect()
 
     def _inputs(self, batch: Sequence[Sample], number: int) -> list[ModelInput]:
         seed = np.random.SeedSequence((self.cfg.seed, self.global_step, number)).generate_state(1)[0]

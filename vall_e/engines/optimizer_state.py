@@ -41,7 +41,7 @@ def join_state(optimizer: Optimizer, tensors: dict[str, Tensor], rest: dict[str,
     if here != there:
         raise CheckpointError(
             f"the checkpoint has the state of {there[0]} over {sum(there[1])} parameters, this run is to go on with "
-            f"{here[0]} over {sum(here[1])}: trainer.load_states=false takes the weights alone"
+            f"{here[0]} over {sum(here[1])}: trainer.load_states=false leaves that state out"
         )
     state: dict[int, dict[str, Any]] = {int(i): dict(values) for i, values in rest["scalars"].items()}
     for key, tensor in tensors.items():

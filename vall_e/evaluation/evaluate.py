@@ -68,5 +68,6 @@ def _called(codec: CodecIdentity) -> str:
 
 def _samples(cfg: Config, weights: LoadedWeights, split: str) -> list[Sample]:
     store, rate = Path(cfg.dataset.hdf5_name), weights.codec.frame_rate
-    dataset = SpeechDataset(store, cfg.dataset, weights.tokenizer, split, rate, cfg.seed)
+    tokenizer, tolerant = weights.tokenizer, cfg.silent_errors
+    dataset = SpeechDataset(store, cfg.dataset, tokenizer, split, rate, cfg.seed, tolerant=tolerant)
     return SampleCursor(dataset, cfg.seed).take(cfg.evaluation.size)

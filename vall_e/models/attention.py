@@ -17,9 +17,12 @@ from torch.nn.functional import scaled_dot_product_attention
 from vall_e.errors import ConfigError
 
 KERNELS = {
+    "eager": SDPBackend.MATH,
+    "default": SDPBackend.MATH,
     "math": SDPBackend.MATH,
     "flash_(sdpa)": SDPBackend.FLASH_ATTENTION,
     "mem_efficient": SDPBackend.EFFICIENT_ATTENTION,
+    "cudnn": SDPBackend.CUDNN_ATTENTION,
 }
 
 
@@ -33,7 +36,7 @@ class Attention(Protocol):
 
 def kernel(name: str, device: torch.device) -> AbstractContextManager[None]:
     """The setting `model.attention` as a context; `auto` and `sdpa` let torch choose."""
-    if name == "mem_efficient" and device.type == "cpu":
+    if name in ("mem_efficient", "cudnn") and device.type == "cpu":
         raise ConfigError(
             f"model.attention={name} does not run on the CPU, allowed there: auto, sdpa, math, flash_(sdpa)"
         )

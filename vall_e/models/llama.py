@@ -90,11 +90,11 @@ class Llama(nn.Module):
             if isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, std=0.02)
 
-    def compile_mlps(self) -> None:
-        """Compile the MLP of every layer, for any number of positions."""
+    def compile_mlps(self, backend: str) -> None:
+        """Compile the MLP of every layer with a backend of torch.compile, for any number of positions."""
         for module in self.modules():
             if isinstance(module, GatedMLP):
-                module.compile(dynamic=True)
+                module.compile(dynamic=True, backend=backend)
 
     def forward(self, x: Tensor, positions: Tensor, attention: Attention) -> Tensor:
         """x [S, d], positions int64 [S] -> [S, d]."""

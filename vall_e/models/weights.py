@@ -19,10 +19,11 @@ from torch import Tensor
 
 from vall_e.audio.codec import CodecIdentity
 from vall_e.config.model import ModelConfig, ModelExperimentalConfig
-from vall_e.config.seal import problems
+from vall_e.config.seal import problems, unavailable
 from vall_e.errors import WeightsError
 from vall_e.text import IpaTokenizer, NaiveTokenizer, Tokenizer
 
+from .fit import fit
 from .vall_e import VallE
 
 FORMAT = 1
@@ -95,7 +96,7 @@ def parse_model_config(tree: dict[str, Any], path: Path) -> ModelConfig:
     """Model settings from metadata; WeightsError for what this version does not know or allow."""
     experimental = ModelExperimentalConfig(**_known(ModelExperimentalConfig, tree["experimental"], path))
     config = ModelConfig(**(_known(ModelConfig, tree, path) | {"experimental": experimental}))
-    if found := list(problems(config, "model")):
+    if found := [*problems(config, "model."), *unavailable(config, "model.")]:
         raise WeightsError(f"weights={path} carries settings this version does not allow: " + "; ".join(found))
     return config
 
@@ -105,19 +106,3 @@ def _known(kind: type, tree: dict[str, Any], path: Path) -> dict[str, Any]:
     if unknown := sorted(set(tree) - names):
         raise WeightsError(f"weights={path} carries the unknown setting {unknown[0]}: written by a newer version?")
     return tree
-
-
-def fit(model: VallE, tensors: dict[str, Tensor], path: Path) -> None:
-    """Load tensors into a model; WeightsError names every one that is missing, foreign or of another shape."""
-    own = model.state_dict()
-    wrong = [f"{name} is missing" for name in own if name not in tensors]
-    wrong += [f"{name} is foreign" for name in tensors if name not in own]
-    wrong += [
-        f"{name} is {tuple(tensors[name].shape)}, the model's is {tuple(own[name].shape)}"
-        for name in own
-        if name in tensors and tensors[name].shape != own[name].shape
-    ]
-    if wrong:
-        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
-        raise WeightsError(f"weights={path} does not fit the model: " + "; ".join(wrong[:5]) + more)
-    model.load_state_dict(tensors)

@@ -18,6 +18,7 @@ from .command import Command
 from .commands import Commands
 from .curves import plot_curves
 from .folder_lock import sole_user
+from .memory import step_in_memory
 from .metrics_log import read_metrics
 from .run import Run, open_run
 
@@ -33,7 +34,7 @@ def train(cfg: Config, folder: Path) -> float:
         describe(run)
         with Commands() as commands, progress_bar(run) as bar:
             while run.engine.global_step < cfg.trainer.iterations:
-                stats = run.engine.step(list(islice(run.loader, cfg.hyperparameters.gradient_accumulation_steps)))
+                stats = step_in_memory(run, list(islice(run.loader, cfg.hyperparameters.gradient_accumulation_steps)))
                 step = run.engine.global_step
                 run.metrics.log(step, stats | {"epoch": run.loader.epoch})
                 show(bar, stats)

@@ -20,7 +20,7 @@ from vall_e.data.loader import Loader, open_loader
 from vall_e.data.store import Store
 from vall_e.engines.checkpoint import find_checkpoint, remove_oldest
 from vall_e.engines.local import LocalEngine
-from vall_e.errors import DataError
+from vall_e.errors import DataError, WeightsError
 from vall_e.evaluation.evaluator import Evaluator
 from vall_e.text import Tokenizer, open_tokenizer
 
@@ -84,18 +84,25 @@ class Run:
 
     def resume(self) -> None:
         """Go on from the newest whole checkpoint, or begin with `weights`, or from nothing."""
-        folder = find_checkpoint(self.checkpoints, self.cfg.trainer.load_tag)
+        trainer = self.cfg.trainer
+        folder = None if trainer.load_state_dict else find_checkpoint(self.checkpoints, trainer.load_tag)
+        weights = self._exported() if trainer.load_state_dict else self.cfg.weights and Path(self.cfg.weights)
         if folder is not None:
             positions = self.engine.load(folder)
             self._restore(positions)
             log.info("Resumed from %s at step %d", folder, self.engine.global_step)
-        elif self.cfg.weights:
-            self.engine.start_from(Path(self.cfg.weights))
-            log.info("Started from the weights %s", self.cfg.weights)
+        elif weights:
+            self.engine.start_from(weights)
+            log.info("Started from the weights %s", weights)
         self.first_step = self.engine.global_step
         if folder is not None and not self.first_step:
             self._keep_metrics_aside()
         self.metrics.truncate(self.first_step)
+
+    def _exported(self) -> Path:
+        if not self.weights.is_file():
+            raise WeightsError(f"trainer.load_state_dict=true wants the exported weights {self.weights}: no such file")
+        return self.weights
 
     def _keep_metrics_aside(self) -> None:
         # Steps are counted from 0 again, which would drop every line of before.
@@ -156,7 +163,8 @@ def open_split(cfg: Config, tokenizer: Tokenizer, codec: Codec, split: str) -> S
         if split == "validation" and not has_split(store, split):
             log.warning("%s has no validation speech: training speech is evaluated in its place", path)
             split = "training"
-    return SpeechDataset(path, cfg.dataset, tokenizer, split, codec.identity.frame_rate, cfg.seed)
+    rate = codec.identity.frame_rate
+    return SpeechDataset(path, cfg.dataset, tokenizer, split, rate, cfg.seed, tolerant=cfg.silent_errors)
 
 
 def has_split(store: Store, split: str) -> bool:

@@ -1,0 +1,74 @@
+"""Settings that follow from others: settled once, when the settings are sealed, and said in the log."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from .schema import Config
+from .setting import shown
+from .trainer import Backend, WeightDtype
+
+
+def derive(config: Config) -> list[str]:
+    """Settle what follows from other settings, in place; one sentence for each setting that changed."""
+    rules = (_scheduler, _checkpointing, _several_ranks, _mixed_precision, _teacher, _saving)
+    return [note for rule in rules for note in rule(config)]
+
+
+def _scheduler(config: Config) -> Iterator[str]:
+    hyper = config.hyperparameters
+    if hyper.scheduler_type and not hyper.scheduler:
+        hyper.scheduler, hyper.scheduler_type = hyper.scheduler_type, ""
+        yield f"hyperparameters.scheduler={hyper.scheduler}, from its old name scheduler_type"
+    if hyper.scheduler == "schedulefree" and config.optimizations.dadaptation:
+        hyper.scheduler = ""
+        yield "hyperparameters.scheduler='', as optimizations.dadaptation=true finds the learning rate itself"
+    if not hyper.scheduler and not hyper.torch_scheduler and config.trainer.backend is Backend.deepspeed:
+        hyper.torch_scheduler = True
+        yield "hyperparameters.torch_scheduler=true, as DeepSpeed is given no scheduler"
+
+
+def _checkpointing(config: Config) -> Iterator[str]:
+    trainer = config.trainer
+    if trainer.activation_checkpointing is not None:
+        trainer.gradient_checkpointing, trainer.activation_checkpointing = trainer.activation_checkpointing, None
+        value = shown(trainer.gradient_checkpointing)
+        yield f"trainer.gradient_checkpointing={value}, from its old name activation_checkpointing"
+
+
+def _several_ranks(config: Config) -> Iterator[str]:
+    ranks = world_size()
+    if ranks > 1 and config.trainer.backend is Backend.local and not config.trainer.ddp:
+        config.trainer.ddp = True
+        yield f"trainer.ddp=true, as the run has {ranks} ranks"
+
+
+def _mixed_precision(config: Config) -> Iterator[str]:
+    trainer = config.trainer
+    if trainer.backend is not Backend.deepspeed:
+        return
+    if trainer.deepspeed.amp and trainer.weight_dtype is WeightDtype.float16:
+        trainer.deepspeed.amp = False
+        yield "trainer.deepspeed.amp=false, as weight_dtype=float16 is DeepSpeed's own mixed precision"
+    if trainer.deepspeed.amp and trainer.amp:
+        trainer.amp = False
+        yield "trainer.amp=false, as deepspeed.amp=true takes its place"
+
+
+def _teacher(config: Config) -> Iterator[str]:
+    if config.model.teacher and config.model.training:
+        config.model.training = False
+        yield "model.training=false, as model.teacher=true"
+
+
+def _saving(config: Config) -> Iterator[str]:
+    if not config.trainer.save_frequency and config.evaluation.frequency:
+        config.trainer.save_frequency = config.evaluation.frequency
+        yield f"trainer.save_frequency={config.trainer.save_frequency}, from evaluation.frequency"
+
+
+def world_size() -> int:
+    """Ranks of this launch, as torchrun and DeepSpeed tell them; 1 without a launcher."""
+    value = os.environ.get("WORLD_SIZE", "1")
+    return int(value) if value.isdecimal() else 1
