@@ -14,7 +14,7 @@ from vall_e.launch import launch
 
 
 @hydra.main(version_base="1.3", config_path=conf_dir(), config_name="train")
-@starts(needs=("tokenizer", "dataset"))
+@starts(needs=("tokenizer", "dataset", "weights"))
 def run(cfg: Config) -> float:
     """Train until `trainer.iterations`; a sweep gets the mean loss of the last steps."""
     from vall_e.training.loop import train
@@ -24,7 +24,7 @@ def run(cfg: Config) -> float:
 
 def main() -> None:
     """Entry point of `vall-e-train`."""
-    launch(run)
+    launch(run, "train")
 
 
 if __name__ == "__main__":

@@ -13,10 +13,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from vall_e.atomic import replace_text
-from vall_e.errors import ConfigError, DataError, VallEError
+from vall_e.errors import VallEError
 
+from .checks import CHECKS
 from .codec_training import CodecTrainingConfig
-from .facts import DatasetFacts, dataset_facts, vocabulary_size
 from .register import register
 from .schema import Config
 from .seal import seal
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 def open_job(raw: DictConfig, *, needs: Collection[str] = ()) -> Config:
-    """The composed tree as typed settings, after the files among `needs` (tokenizer, dataset) proved usable.
+    """The composed tree as typed settings, after the files among `needs` (tokenizer, dataset, weights) proved usable.
 
     Inside a Hydra run the resolved settings are kept beside Hydra's own record, as `config.resolved.yaml`.
     """
@@ -69,40 +69,6 @@ def opens_with(open_config: Callable[[DictConfig], C]) -> Callable[[Callable[[C]
         return started
 
     return decorate
-
-
-def check_tokenizer(config: Config) -> None:
-    """The tokenizer's file exists, and every token has a row in the text embedding."""
-    size, rows = vocabulary_size(config.tokenizer, config.tokenizer_path), config.model.text_tokens
-    if size > rows:
-        name = config.tokenizer_path or config.tokenizer or "ipa"
-        raise ConfigError(f"model.text_tokens={rows} is too small for the {size} tokens of the tokenizer {name}")
-
-
-def check_dataset(config: Config) -> None:
-    """The dataset exists, was made by `vall_e.prepare`, and holds the codes of the codec in use."""
-    here, backend = f"dataset.hdf5_name={config.dataset.hdf5_name}", config.audio_backend.name
-    facts = dataset_facts(config.dataset.hdf5_name)
-    if facts.codec != backend:
-        advice = f"prepare it again, or set audio_backend={facts.codec}"
-        raise DataError(f"{here} holds codes of the codec {facts.codec}, but audio_backend={backend}: {advice}")
-    for name in ("sample_rate", "frame_rate", "levels", "codebook_size"):
-        found, expected = getattr(facts, name), getattr(config.codec, name)
-        if found != expected:
-            raise DataError(f"{here} has {name} {found}, but codec.{name}={expected}")
-    if not facts.utterances:
-        raise DataError(f"{here} holds no utterance")
-    log.info("%s", described(config.dataset.hdf5_name, facts))
-
-
-def described(path: str, facts: DatasetFacts) -> str:
-    """One line on a dataset."""
-    duration = f"{facts.hours:.1f} hours" if facts.hours >= 1 else f"{facts.hours * 60:.1f} minutes"
-    speech = f"{facts.utterances} utterances, {duration}, {len(facts.speakers)} speakers ({', '.join(facts.languages)})"
-    return f"{path}: {speech}; {facts.codec} codes, {facts.levels} levels at {facts.frame_rate:g} frames/s"
-
-
-CHECKS: dict[str, Callable[[Config], None]] = {"tokenizer": check_tokenizer, "dataset": check_dataset}
 
 
 def keep_resolved(raw: DictConfig) -> None:
