@@ -10,14 +10,14 @@ from typing import TypeVar
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from vall_e.atomic import replace_text
 from vall_e.errors import ConfigError, DataError, VallEError
 
 from .codec_training import CodecTrainingConfig
 from .facts import DatasetFacts, dataset_facts, vocabulary_size
 from .register import register
+from .run_record import keep_record
 from .schema import Config
 from .seal import seal
 
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 def open_job(raw: DictConfig, *, needs: Collection[str] = ()) -> Config:
     """The composed tree as typed settings, after the files among `needs` (tokenizer, dataset) proved usable.
 
-    Inside a Hydra run the resolved settings are kept beside Hydra's own record, as `config.resolved.yaml`.
+    Inside a Hydra run its record is kept beside Hydra's own, see `run_record`.
     """
     register()
     config = seal(raw, Config)
@@ -106,8 +106,7 @@ CHECKS: dict[str, Callable[[Config], None]] = {"tokenizer": check_tokenizer, "da
 
 
 def keep_resolved(raw: DictConfig) -> None:
-    """Write `config.resolved.yaml`, every interpolation replaced by its value, into the folder of a Hydra run."""
-    if not HydraConfig.initialized():
-        return
-    folder = Path(HydraConfig.get().runtime.output_dir)
-    replace_text(folder / "config.resolved.yaml", OmegaConf.to_yaml(raw, resolve=True))
+    """Keep in the folder of a Hydra run its settings, every interpolation replaced by its value, and their origins."""
+    if HydraConfig.initialized():
+        job = HydraConfig.get()
+        keep_record(Path(job.runtime.output_dir), job.job.name, raw)
