@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
 
 from vall_e.errors import ConfigError, DataError
 
+from .dotted import flat
 from .facts import DatasetFacts, dataset_facts, vocabulary_size, weights_settings
 from .schema import Config
 from .setting import shown
@@ -70,12 +70,6 @@ def check_weights(config: Config) -> None:
     ]
     if found:
         raise ConfigError("\n".join(found))
-
-
-def flat(tree: dict[str, Any]) -> dict[str, Any]:
-    """Model settings by dotted key; `experimental` is the only section among them."""
-    inner = tree.get("experimental") or {}
-    return {**tree, **{f"experimental.{key}": value for key, value in inner.items()}}
 
 
 def described(path: str, facts: DatasetFacts) -> str:

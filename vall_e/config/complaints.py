@@ -12,6 +12,7 @@ from vall_e.errors import ConfigError
 
 from .composing import compose_config
 from .explain import explain, is_users
+from .origins import origins, with_origins
 from .schema import Config
 from .seal import seal
 
@@ -35,7 +36,8 @@ def complaints(app: str, arguments: Sequence[str], root: type = Config) -> list[
         if culprit is None:
             return told
         overrides.remove(culprit)
-    return list(dict.fromkeys(told + _refused(composed, root)))
+    refused = with_origins("\n".join(_refused(composed, root)), origins(app, overrides + given)).splitlines()
+    return list(dict.fromkeys(told + refused))
 
 
 def _composed(app: str, overrides: Sequence[str]) -> DictConfig | str:

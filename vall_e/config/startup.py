@@ -10,14 +10,15 @@ from typing import TypeVar
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from vall_e.atomic import replace_text
-from vall_e.errors import VallEError
+from vall_e.errors import ConfigError, VallEError
 
 from .checks import CHECKS
 from .codec_training import CodecTrainingConfig
+from .origins import job_origins, with_origins
 from .register import register
+from .run_record import keep_record
 from .schema import Config
 from .seal import seal
 
@@ -30,14 +31,24 @@ log = logging.getLogger(__name__)
 def open_job(raw: DictConfig, *, needs: Collection[str] = ()) -> Config:
     """The composed tree as typed settings, after the files among `needs` (tokenizer, dataset, weights) proved usable.
 
-    Inside a Hydra run the resolved settings are kept beside Hydra's own record, as `config.resolved.yaml`.
+    Inside a Hydra run its record is kept beside Hydra's own, see `run_record`.
     """
-    register()
-    config = seal(raw, Config)
+    config = seal_job(raw, Config)
     for need in needs:
         CHECKS[need](config)
     keep_resolved(raw)
     return config
+
+
+def seal_job(raw: DictConfig, kind: type[C]) -> C:
+    """`seal`; inside a Hydra run its ConfigError says of every problem where the value came from."""
+    register()
+    try:
+        return seal(raw, kind)
+    except ConfigError as error:
+        if not HydraConfig.initialized():
+            raise
+        raise ConfigError(with_origins(str(error), job_origins())) from error
 
 
 def starts(*, needs: Collection[str] = ()) -> Callable[[Callable[[Config], R]], Callable[[DictConfig], R]]:
@@ -47,8 +58,7 @@ def starts(*, needs: Collection[str] = ()) -> Callable[[Callable[[Config], R]], 
 
 def open_codec_training(raw: DictConfig) -> CodecTrainingConfig:
     """The composed tree of `vall_e.train_codec` as typed settings."""
-    register()
-    config = seal(raw, CodecTrainingConfig)
+    config = seal_job(raw, CodecTrainingConfig)
     keep_resolved(raw)
     return config
 
@@ -72,8 +82,7 @@ def opens_with(open_config: Callable[[DictConfig], C]) -> Callable[[Callable[[C]
 
 
 def keep_resolved(raw: DictConfig) -> None:
-    """Write `config.resolved.yaml`, every interpolation replaced by its value, into the folder of a Hydra run."""
-    if not HydraConfig.initialized():
-        return
-    folder = Path(HydraConfig.get().runtime.output_dir)
-    replace_text(folder / "config.resolved.yaml", OmegaConf.to_yaml(raw, resolve=True))
+    """Keep in the folder of a Hydra run its settings, every interpolation replaced by its value, and their origins."""
+    if HydraConfig.initialized():
+        job = HydraConfig.get()
+        keep_record(Path(job.runtime.output_dir), job.job.name, raw)
