@@ -36,4 +36,6 @@ def test_a_users_folder_of_fragments_is_searched(content: str, tmp_path: Path) -
 def test_a_refused_value_says_where_it_came_from() -> None:
     told = complaints("train", ["experiment=train/1-short", "trainer.weight_dtype=float32", "model.dropout=7"])
     assert told[0].endswith("(from override model.dropout=7)")
-    assert told[1].startswith("trainer.amp=true needs") and told[1].endswith("(from conf/experiment/train/1-short.yaml)")
+    assert told[1].startswith("trainer.amp=true needs") and told[1].endswith(
+        "(from conf/experiment/train/1-short.yaml)"
+    )
