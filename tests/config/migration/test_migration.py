@@ -175,6 +175,11 @@ MEANINGS: list[tuple[str, dict[str, Any], dict[str, list[str]]]] = [
     ("trainer: {amp: true}", {"trainer.weight_dtype": "float16", "trainer.amp": True}, {}),
     ("inference: {weight_dtype: float32}", {"inference.amp": False}, {"kept": ["inference.amp"]}),
     ("dataset: {tasks_list: [tts, stt]}", {"model.tasks": 9}, {"kept": ["model.tasks takes our default"]}),
+    (
+        "models: [{experimental: {rvq_levels_p: {a: 1}}}]",
+        {"model.experimental.rvq_levels_p": "auto"},
+        {"unplaced": ["rvq"]},
+    ),
     ("optimizations: {compile: inductor}", {"optimizations.compile": "inductor"}, {}),
     ("dataset:\ntrainer:\n", {}, {}),
 ]

@@ -24,7 +24,8 @@ Values = Mapping[Keys, Any]
 def composed(values: Values) -> Config:
     """The typed settings of a run that a preset of `values` makes, with everything derived that follows from them."""
     base = _base()
-    config: Config = OmegaConf.to_object(OmegaConf.merge(base, nested(filled(values, base))))  # type: ignore[assignment]
+    merged = OmegaConf.merge(base, nested(filled({}, base)), nested(values))
+    config: Config = OmegaConf.to_object(merged)  # type: ignore[assignment]
     derive(config)
     return config
 
