@@ -22,6 +22,7 @@ LEVELS = {
     "decoding": 4,
     "training": 5,
     "evaluation": 5,
+    "sweeping": 5,
     "apps": 6,
 }
 BESIDE = {("training", "evaluation"), ("audio", "text"), ("engines", "decoding"), ("models", "optim")}

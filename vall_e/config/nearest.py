@@ -62,7 +62,7 @@ def groups() -> list[str]:
 
 
 def options(group: str) -> list[str]:
-    """Names of a group's fragments, for example `ar+nar-llama-8`."""
+    """Names of a group's fragments, for example `ar+nar-llama-8`, or `sweep/optuna` in a folder of the group."""
     folder = Path(conf_dir()) / group
     return sorted(f.relative_to(folder).with_suffix("").as_posix() for f in folder.rglob("*.yaml"))
 
