@@ -20,6 +20,7 @@ from .facts import DatasetFacts, dataset_facts, vocabulary_size
 from .register import register
 from .schema import Config
 from .seal import seal
+from .search_path import ambiguous
 
 C = TypeVar("C")
 R = TypeVar("R")
@@ -34,6 +35,8 @@ def open_job(raw: DictConfig, *, needs: Collection[str] = ()) -> Config:
     """
     register()
     config = seal(raw, Config)
+    if found := list(ambiguous()):
+        raise ConfigError("\n".join(found))
     for need in needs:
         CHECKS[need](config)
     keep_resolved(raw)
