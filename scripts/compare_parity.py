@@ -24,7 +24,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from vall_e.config.model import ModelConfig, ModelExperimentalConfig
+from vall_e.config.model import ModelConfig
+from vall_e.config.model_experimental import ModelExperimentalConfig
 from vall_e.config.sampling import SamplingConfig
 from vall_e.decoding.autoregressive import decode_level_zero, seeded, transcribe
 from vall_e.decoding.non_autoregressive import decode_levels

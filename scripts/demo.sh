@@ -16,8 +16,8 @@ say "Train a small model, about six minutes on two cores"
 say "Evaluate it on speech that it has seen (subtrain) and on speech that it has not (val)"
 "$python" -m vall_e.evaluate weights="$weights" experiment=demo hydra.run.dir=runs/demo/evaluation
 say "Speak a sentence of the training speech, and one that is new"
-"$python" -m vall_e "She can drink skimmed milk but should avoid butter." "$voice" $run/known.wav \
-    weights="$weights" inference.ar_temperature=0
+"$python" -m vall_e "He could determine uniquely the properties of the compound." "$voice" $run/known.wav \
+    weights="$weights" inference.ar_temperature=0 inference.input_prompt_length=2
 "$python" -m vall_e "Hello there, world!" "$voice" $run/hello.wav weights="$weights" inference.ar_temperature=0.5
 
 cat <<END

@@ -39,7 +39,7 @@ def refuse_ignored(overrides: Sequence[str]) -> None:
 
 def main() -> None:
     """Entry point of `vall-e-evaluate`."""
-    launch(run)
+    launch(run, "evaluate")
 
 
 if __name__ == "__main__":

@@ -7,16 +7,22 @@ import signal
 import sys
 from collections.abc import Callable
 
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from vall_e.config.complaints import complaints
 from vall_e.config.explain import explain, is_users
 from vall_e.config.register import register
+from vall_e.config.schema import Config
 
 SHOWING = {"--cfg", "-c", "--info", "-i", "--help", "-h", "--hydra-help"}
 
 
-def launch(main: Callable[[], object]) -> None:
+def launch(main: Callable[[], object], app: str = "", root: type = Config) -> None:
     """Run `main`, a function under `hydra.main`; exit status 2 for every error of the user.
 
-    With HYDRA_FULL_ERROR=1 in the environment these show their tracebacks, too.
+    With the name of the `app` and the `root` of its settings all refused settings are told, not the first alone. With
+    HYDRA_FULL_ERROR=1 in the environment errors show their tracebacks, too.
     """
     register()
     if any(argument.partition("=")[0] in SHOWING for argument in sys.argv[1:]):
@@ -30,8 +36,16 @@ def launch(main: Callable[[], object]) -> None:
     except Exception as error:
         if not is_users(error):
             raise
-        print(explain(error), file=sys.stderr)
+        print("\n".join(told(error, app, root)), file=sys.stderr)
         sys.exit(2)
+
+
+def told(error: BaseException, app: str, root: type) -> list[str]:
+    """What a user is told of an error: one sentence, or one for each setting that Hydra refuses."""
+    refused_by_hydra = isinstance(error, (HydraException, OmegaConfBaseException))
+    if app and refused_by_hydra and (found := complaints(app, sys.argv[1:], root)):
+        return found
+    return [explain(error)]
 
 
 def end_with_reader() -> None:

@@ -23,7 +23,7 @@ def run(cfg: Config) -> None:
 
 def main() -> None:
     """Entry point of `vall-e-prepare`."""
-    launch(run)
+    launch(run, "prepare")
 
 
 if __name__ == "__main__":

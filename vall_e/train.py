@@ -15,7 +15,7 @@ from vall_e.launch import launch
 
 
 @hydra.main(config_path=conf_dir(), config_name="train", **VERSION_BASE)
-@starts(needs=("tokenizer", "dataset"))
+@starts(needs=("tokenizer", "dataset", "weights"))
 def run(cfg: Config) -> float:
     """Train until `trainer.iterations`; a sweep gets the mean loss of the last steps."""
     from vall_e.training.loop import train
@@ -25,7 +25,7 @@ def run(cfg: Config) -> float:
 
 def main() -> None:
     """Entry point of `vall-e-train`."""
-    launch(run)
+    launch(run, "train")
 
 
 if __name__ == "__main__":

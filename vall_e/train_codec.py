@@ -22,7 +22,7 @@ def run(cfg: CodecTrainingConfig) -> None:
 
 def main() -> None:
     """Entry point of `vall-e-train-codec`."""
-    launch(run)
+    launch(run, "train_codec", CodecTrainingConfig)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
-from vall_e.decoding.samplers import keep_top_k, keep_top_p, penalise_repetition, pick
+from vall_e.decoding.penalties import common_ending, penalise_length, penalise_repetition, penalise_runs
+from vall_e.decoding.samplers import Draw, heat, keep_min_p, keep_top_k, keep_top_no, keep_top_p, pick
 
 LOGITS = torch.tensor([2.0, 1.0, 0.0, -1.0, -2.0])
 logit_rows = st.lists(st.floats(-20, 20, width=32), min_size=1, max_size=30).map(torch.tensor)
@@ -88,33 +89,97 @@ def test_top_k_rules_out_none_that_is_likelier_than_one_it_keeps(logits: Tensor,
 
 def test_temperature_0_takes_the_likeliest() -> None:
     rows = torch.stack([LOGITS, LOGITS.flip(0)])
-    assert pick(rows, 0.0, 0, 1.0, seeded()).tolist() == [0, 4]
+    assert pick(rows, Draw(temperature=0.0), seeded()).tolist() == [0, 4]
 
 
 def test_a_seed_draws_the_same_again() -> None:
     rows = torch.zeros(50, 100)
-    assert pick(rows, 1.0, 0, 1.0, seeded(3)).equal(pick(rows, 1.0, 0, 1.0, seeded(3)))
-    assert not pick(rows, 1.0, 0, 1.0, seeded(3)).equal(pick(rows, 1.0, 0, 1.0, seeded(4)))
+    assert pick(rows, Draw(temperature=1.0), seeded(3)).equal(pick(rows, Draw(temperature=1.0), seeded(3)))
+    assert not pick(rows, Draw(temperature=1.0), seeded(3)).equal(pick(rows, Draw(temperature=1.0), seeded(4)))
 
 
 def test_draws_follow_the_probabilities() -> None:
-    drawn = pick(LOGITS.expand(20_000, 5), 1.0, 0, 1.0, seeded())
+    drawn = pick(LOGITS.expand(20_000, 5), Draw(temperature=1.0), seeded())
     shares = torch.bincount(drawn, minlength=5) / 20_000
     torch.testing.assert_close(shares, LOGITS.softmax(-1), atol=0.015, rtol=0)
 
 
 def test_temperature_flattens_and_sharpens() -> None:
     rows = LOGITS.expand(5_000, 5)
-    shares = [float((pick(rows, t, 0, 1.0, seeded()) == 0).float().mean()) for t in (0.3, 1.0, 3.0)]
+    shares = [float((pick(rows, Draw(temperature=t), seeded()) == 0).float().mean()) for t in (0.3, 1.0, 3.0)]
     assert shares == sorted(shares, reverse=True)
     assert shares[0] > 0.9
 
 
 def test_draws_stay_within_the_filters() -> None:
     rows = LOGITS.expand(500, 5)
-    assert set(pick(rows, 5.0, 2, 1.0, seeded()).tolist()) == {0, 1}
-    assert set(pick(rows, 5.0, 0, 0.6, seeded()).tolist()) == {0}
+    assert set(pick(rows, Draw(temperature=5.0, top_k=2), seeded()).tolist()) == {0, 1}
+    assert set(pick(rows, Draw(temperature=5.0, top_p=0.6), seeded()).tolist()) == {0}
 
 
 def test_half_precision_logits_can_be_drawn_from() -> None:
-    assert int(pick(LOGITS[None].half(), 1.0, 1, 0.9, seeded())) == 0
+    assert int(pick(LOGITS[None].half(), Draw(temperature=1.0, top_k=1, top_p=0.9), seeded())) == 0
+
+
+def test_length_makes_stopping_harder_or_easier_whatever_the_sign() -> None:
+    assert penalise_length(LOGITS, 4, 0, 0.5).tolist() == [1, 1, 0, -1, -2]
+    assert penalise_length(LOGITS, 4, 0, -0.5).tolist() == [4, 1, 0, -1, -2]
+    assert penalise_length(LOGITS, 4, 4, 0.5).tolist() == [2, 1, 0, -1, -4]
+    assert penalise_length(LOGITS, 4, 0, 0.0).equal(LOGITS)
+
+
+def test_an_id_that_would_go_on_with_a_run_is_penalised_by_its_length() -> None:
+    """1 2 3 stood before 4, and 3 alone before 0; the runs end what was said."""
+    said = [1, 2, 3, 4, 3, 0, 1, 2, 3]
+    assert penalise_runs(LOGITS, said, 1.0, 2.0, 2).tolist() == [2, 1, 0, -1, -4]
+    assert penalise_runs(LOGITS, said, 1.0, 2.0, 1).tolist() == [1, 1, 0, -1, -6]
+    assert penalise_runs(LOGITS, said, 1.0, 2.0, 4).equal(LOGITS)
+    assert penalise_runs(LOGITS, said, 0.0, 2.0, 1).equal(LOGITS)
+    assert penalise_runs(LOGITS, [], 1.0, 2.0, 0).equal(LOGITS)
+
+
+def slow_runs(said: list[int], token: int) -> int:
+    """The longest ending of `said` that also stands before an earlier `token`."""
+    places = [i for i, one in enumerate(said) if one == token]
+    return max(
+        (n for i in places for n in range(min(i, 50) + 1) if said[i - n : i] == said[len(said) - n :]), default=0
+    )
+
+
+@given(st.lists(st.integers(0, 2), min_size=1, max_size=60))
+def test_runs_are_found_as_by_comparing_all(said: list[int]) -> None:
+    found = penalise_runs(torch.zeros(3, dtype=torch.float64), said, 1.0, 1.5, 1)
+    runs = [slow_runs(said, token) for token in range(3)]
+    assert found.tolist() == pytest.approx([-(1.5 ** (n - 1)) if n >= 1 else 0.0 for n in runs])
+
+
+def test_the_longest_run_that_counts_is_limited() -> None:
+    assert common_ending([7] * 90, [7] * 99) == 50
+
+
+def test_min_p_rules_out_the_improbable_but_keeps_the_32_likeliest() -> None:
+    logits = torch.cat([torch.zeros(40), torch.full((10,), -5.0)])
+    assert kept(keep_min_p(logits, 0.5)) == list(range(40))
+    assert len(kept(keep_min_p(torch.arange(50.0), 0.5))) == 32
+    assert keep_min_p(logits, 0.0).equal(logits) and keep_min_p(LOGITS, 0.9).equal(LOGITS)
+
+
+def test_a_sure_prediction_is_drawn_at_the_lower_temperature() -> None:
+    assert heat(LOGITS, 1.5, 0.1)[:3].tolist() == pytest.approx([5.1947, 2.5974, 0.0], abs=1e-4)
+    assert heat(LOGITS, 0.5, -1.0).equal(LOGITS / 0.5)
+
+
+def test_top_no_keeps_what_is_near_the_likeliest_by_the_spread_of_what_is_left() -> None:
+    assert kept(keep_top_no(LOGITS, 1.0)) == [0, 1]
+    assert kept(keep_top_no(LOGITS, 2.0)) == [0, 1, 2, 3]
+    assert kept(keep_top_no(keep_top_k(LOGITS, 3), 1.0)) == [0, 1]
+    assert kept(keep_top_no(keep_top_k(LOGITS, 1), 1.0)) == [0]
+    assert keep_top_no(LOGITS, 0.0).equal(LOGITS)
+
+
+@given(logit_rows, st.floats(0.1, 3), st.floats(-1, 3), st.floats(0, 1), st.integers(0, 40), st.floats(0.01, 1))
+def test_every_combination_of_filters_leaves_something_to_draw(
+    logits: Tensor, temperature: float, coldest: float, share: float, k: int, p: float
+) -> None:
+    draw = Draw(temperature=temperature, min_temperature=coldest, min_p=share, top_k=k, top_p=p, top_no=share)
+    assert 0 <= int(pick(logits[None], draw, seeded())) < len(logits)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from tests.small_run import batches, engine, small
-from vall_e.config.model import ModelExperimentalConfig
-from vall_e.config.trainer import WeightDtype
+from vall_e.config.model_experimental import ModelExperimentalConfig
+from vall_e.config.trainer import CollectGarbage, WeightDtype
 from vall_e.engines import local
 from vall_e.engines.local import LocalEngine
 from vall_e.errors import VallEError
@@ -21,7 +21,7 @@ from vall_e.models.weights import load_weights
 
 CALM: dict[str, Any] = {
     "dropout": 0.0,
-    "experimental": ModelExperimentalConfig(layerskip_p_max=0.0, rvq_levels_p=[0]),
+    "model__experimental": ModelExperimentalConfig(layerskip_p_max=0.0, rvq_levels_p=[0]),
 }
 
 
@@ -168,3 +168,14 @@ def test_a_checkpoint_restores_everything(speech: Path, tmp_path: Path) -> None:
     third.load(folder)
     assert {k: v for k, v in third.step(pair).items() if k != "tokens_per_second"} == again[0]
     assert not change(parameters(second), parameters(third)).any()
+
+
+@pytest.mark.parametrize(("mode", "collected"), [(None, 0), (CollectGarbage.step, 1), (CollectGarbage.substep, 2)])
+def test_garbage_is_collected_when_it_is_wanted(
+    speech: Path, mode: CollectGarbage | None, collected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cfg = small(speech, gc_mode=mode)
+    pair, one, seen = batches(cfg, 2), engine(cfg), []
+    monkeypatch.setattr(local.gc, "collect", lambda: seen.append(1))
+    one.step(pair)
+    assert len(seen) == collected

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vall_e.config.model import ModelConfig, ModelExperimentalConfig
+from vall_e.config.model import ModelConfig
+from vall_e.config.model_experimental import ModelExperimentalConfig
 from vall_e.models.vall_e import VallE
 
 LAYER = {

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vall_e.config.model import ModelConfig, ModelExperimentalConfig
+from vall_e.config.model import ModelConfig
+from vall_e.config.model_experimental import ModelExperimentalConfig
 from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE
 

@@ -15,7 +15,7 @@ from yaml import YAMLError
 
 from vall_e.errors import VallEError
 
-from .nearest import groups, hint, unknown_setting
+from .nearest import groups, hint, options, unknown_setting
 from .setting import shown
 
 # A ValueError of Hydra's own for `group=null`, the only error of a user that Hydra raises without a class for it.
@@ -57,7 +57,7 @@ def _sentence(error: BaseException, outermost: BaseException) -> str | None:
     if isinstance(error, OverrideParseException):
         return _unreadable(str(error.override))
     if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
-        return _unknown_option(error.missing_cfg_file, error.options)
+        return _unknown_option(str(error.missing_cfg_file), error.options)
     key = getattr(error, "full_key", None)
     if isinstance(error, (ConfigAttributeError, ConfigKeyError)) and key:
         if isinstance(error.object_type, type) and is_dataclass(error.object_type):
@@ -80,9 +80,11 @@ def _given(key: str, outermost: BaseException) -> str | None:
     return found[1] if found else None
 
 
-def _unknown_option(file: str, options: Any) -> str:
-    group, _, option = str(file).rpartition("/")
-    return f"{group}={option} does not exist, allowed: {', '.join(options)}{hint(option, options, f'{group}=')}"
+def _unknown_option(file: str, beside: Any) -> str:
+    group, _, option = file.partition("/") if file.partition("/")[0] in groups() else file.rpartition("/")
+    # Hydra tells the options of one folder, `experiment/train`; a user chooses among all of `experiment`.
+    allowed = options(group) or list(beside)
+    return f"{group}={option} does not exist, allowed: {', '.join(allowed)}{hint(option, allowed, f'{group}=')}"
 
 
 def _refused(key: str, error: ValidationError) -> str:

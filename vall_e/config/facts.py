@@ -17,6 +17,8 @@ PACKAGE = Path(__file__).resolve().parents[1]
 IPA_TOKENIZER = PACKAGE / "text" / "ipa.json"
 SAMPLE_SPEECH = PACKAGE / "sample"
 NAIVE_VOCABULARY_SIZE = 229
+LONGEST_HEADER = 100_000_000
+"""Bytes of the header of a safetensors file at most, as the format has it."""
 DATASET_FORMAT = "vall_e"
 DATASET_VERSION = 1
 
@@ -44,6 +46,24 @@ def vocabulary_size(kind: str | None, path: str | None) -> int:
     if (changed := _changed(file)) is None:
         raise ConfigError(f"tokenizer_path={file} is not a file; null takes the tokenizer that ships with vall_e")
     return _vocabulary_size(file, changed)
+
+
+def weights_settings(path: str) -> dict[str, Any]:
+    """The model settings that a weights file carries, {} if it carries none; ConfigError if it is no such file.
+
+    Read from the header of safetensors: eight bytes of its length, then JSON.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise ConfigError(f"weights={path} is not a file")
+    try:
+        with file.open("rb") as content:
+            length = int.from_bytes(content.read(8), "little")
+            header = json.loads(content.read(min(length, LONGEST_HEADER)))
+        settings = json.loads(header.get("__metadata__", {}).get("config", "{}"))
+        return settings if isinstance(settings, dict) else {}
+    except (ValueError, AttributeError) as error:
+        raise ConfigError(f"weights={path} is not a safetensors file") from error
 
 
 def dataset_facts(path: str) -> DatasetFacts:

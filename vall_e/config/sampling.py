@@ -9,10 +9,8 @@ from .setting import setting
 MODALITIES = ("auto", "ar+nar", "nar-len")
 MASKED_DECODING = "masked decoding (NAR-len)"
 GUIDANCE = "classifier-free guidance"
-DYNAMIC_TEMPERATURE = "dynamic temperatures"
 EARLY_EXITS = "early exits (LayerSkip)"
 MIROSTAT = "the sampler mirostat"
-DRY = "the penalty DRY"
 
 
 @dataclass(kw_only=True)
@@ -33,9 +31,9 @@ class SamplingConfig:
         0.0, "Temperature of the levels above; 0 takes the likeliest code.", at_least=0, at_most=10
     )
     min_ar_temperature: float = setting(
-        -1.0, "Temperature of level 0 where the model is sure; below 0 is off.", needs=DYNAMIC_TEMPERATURE
+        -1.0, "Temperature of level 0 where the model is sure; below 0 is off.", at_most=10
     )
-    min_nar_temperature: float = setting(-1.0, "The same for the levels above.", needs=DYNAMIC_TEMPERATURE)
+    min_nar_temperature: float = setting(-1.0, "The same for the levels above.", at_most=10)
     top_k: int = setting(0, "Draw from the k likeliest codes; 0 draws from all.", at_least=0)
     top_p: float = setting(
         1.0, "Draw from the likeliest codes that hold this probability together.", above=0, at_most=1
@@ -59,9 +57,9 @@ class SamplingConfig:
     beam_width: int = setting(0, "Hypotheses followed at once; 0 and 1 follow one.", at_least=0, needs="beam search")
     mirostat_tau: float = setting(0.0, "Surprise that is aimed at, in bits; 0 is off.", at_least=0, needs=MIROSTAT)
     mirostat_eta: float = setting(0.0, "How fast it is approached.", at_least=0, needs=MIROSTAT)
-    dry_multiplier: float = setting(0.0, "Strength of the penalty on repeated runs; 0 is off.", at_least=0, needs=DRY)
-    dry_base: float = setting(1.75, "Growth of that penalty with the run's length.", at_least=1, needs=DRY)
-    dry_allowed_length: int = setting(2, "Runs up to this length are free.", at_least=0, needs=DRY)
+    dry_multiplier: float = setting(0.0, "Strength of the penalty on repeated runs; 0 is off.", at_least=0)
+    dry_base: float = setting(1.75, "Growth of that penalty with the run's length.", at_least=1)
+    dry_allowed_length: int = setting(2, "Runs up to this length are free.", at_least=0)
     entropix_sampling: bool = setting(
         False, "Adapt the draw to the entropy of predictions and attention.", needs="the sampler entropix"
     )

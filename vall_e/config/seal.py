@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
@@ -21,11 +21,10 @@ C = TypeVar("C")
 log = logging.getLogger(__name__)
 
 
-def seal(raw: DictConfig, kind: type[C], origins: Mapping[str, str] | None = None) -> C:
+def seal(raw: DictConfig, kind: type[C]) -> C:
     """The composed tree as an instance of `kind`, with everything derived that follows from other settings.
 
-    ConfigError with every unknown, missing, refused or unavailable setting; with `origins`, a mapping of dotted keys,
-    each says where its value came from.
+    ConfigError with every unknown, missing, refused or unavailable setting, a line each.
     """
     if OmegaConf.get_type(raw) is not kind:
         raw = OmegaConf.merge(OmegaConf.structured(kind), raw)  # type: ignore[assignment]

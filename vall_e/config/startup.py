@@ -10,14 +10,15 @@ from typing import TypeVar
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from vall_e.atomic import replace_text
-from vall_e.errors import ConfigError, DataError, VallEError
+from vall_e.errors import ConfigError, VallEError
 
+from .checks import CHECKS
 from .codec_training import CodecTrainingConfig
-from .facts import DatasetFacts, dataset_facts, vocabulary_size
+from .origins import job_origins, with_origins
 from .register import register
+from .run_record import keep_record
 from .schema import Config
 from .seal import seal
 from .search_path import ambiguous
@@ -29,18 +30,28 @@ log = logging.getLogger(__name__)
 
 
 def open_job(raw: DictConfig, *, needs: Collection[str] = ()) -> Config:
-    """The composed tree as typed settings, after the files among `needs` (tokenizer, dataset) proved usable.
+    """The composed tree as typed settings, after the files among `needs` (tokenizer, dataset, weights) proved usable.
 
-    Inside a Hydra run the resolved settings are kept beside Hydra's own record, as `config.resolved.yaml`.
+    Inside a Hydra run its record is kept beside Hydra's own, see `run_record`.
     """
-    register()
-    config = seal(raw, Config)
+    config = seal_job(raw, Config)
     if found := list(ambiguous()):
         raise ConfigError("\n".join(found))
     for need in needs:
         CHECKS[need](config)
     keep_resolved(raw)
     return config
+
+
+def seal_job(raw: DictConfig, kind: type[C]) -> C:
+    """`seal`; inside a Hydra run its ConfigError says of every problem where the value came from."""
+    register()
+    try:
+        return seal(raw, kind)
+    except ConfigError as error:
+        if not HydraConfig.initialized():
+            raise
+        raise ConfigError(with_origins(str(error), job_origins())) from error
 
 
 def starts(*, needs: Collection[str] = ()) -> Callable[[Callable[[Config], R]], Callable[[DictConfig], R]]:
@@ -50,8 +61,7 @@ def starts(*, needs: Collection[str] = ()) -> Callable[[Callable[[Config], R]], 
 
 def open_codec_training(raw: DictConfig) -> CodecTrainingConfig:
     """The composed tree of `vall_e.train_codec` as typed settings."""
-    register()
-    config = seal(raw, CodecTrainingConfig)
+    config = seal_job(raw, CodecTrainingConfig)
     keep_resolved(raw)
     return config
 
@@ -74,43 +84,8 @@ def opens_with(open_config: Callable[[DictConfig], C]) -> Callable[[Callable[[C]
     return decorate
 
 
-def check_tokenizer(config: Config) -> None:
-    """The tokenizer's file exists, and every token has a row in the text embedding."""
-    size, rows = vocabulary_size(config.tokenizer, config.tokenizer_path), config.model.text_tokens
-    if size > rows:
-        name = config.tokenizer_path or config.tokenizer or "ipa"
-        raise ConfigError(f"model.text_tokens={rows} is too small for the {size} tokens of the tokenizer {name}")
-
-
-def check_dataset(config: Config) -> None:
-    """The dataset exists, was made by `vall_e.prepare`, and holds the codes of the codec in use."""
-    here, backend = f"dataset.hdf5_name={config.dataset.hdf5_name}", config.audio_backend.name
-    facts = dataset_facts(config.dataset.hdf5_name)
-    if facts.codec != backend:
-        advice = f"prepare it again, or set audio_backend={facts.codec}"
-        raise DataError(f"{here} holds codes of the codec {facts.codec}, but audio_backend={backend}: {advice}")
-    for name in ("sample_rate", "frame_rate", "levels", "codebook_size"):
-        found, expected = getattr(facts, name), getattr(config.codec, name)
-        if found != expected:
-            raise DataError(f"{here} has {name} {found}, but codec.{name}={expected}")
-    if not facts.utterances:
-        raise DataError(f"{here} holds no utterance")
-    log.info("%s", described(config.dataset.hdf5_name, facts))
-
-
-def described(path: str, facts: DatasetFacts) -> str:
-    """One line on a dataset."""
-    duration = f"{facts.hours:.1f} hours" if facts.hours >= 1 else f"{facts.hours * 60:.1f} minutes"
-    speech = f"{facts.utterances} utterances, {duration}, {len(facts.speakers)} speakers ({', '.join(facts.languages)})"
-    return f"{path}: {speech}; {facts.codec} codes, {facts.levels} levels at {facts.frame_rate:g} frames/s"
-
-
-CHECKS: dict[str, Callable[[Config], None]] = {"tokenizer": check_tokenizer, "dataset": check_dataset}
-
-
 def keep_resolved(raw: DictConfig) -> None:
-    """Write `config.resolved.yaml`, every interpolation replaced by its value, into the folder of a Hydra run."""
-    if not HydraConfig.initialized():
-        return
-    folder = Path(HydraConfig.get().runtime.output_dir)
-    replace_text(folder / "config.resolved.yaml", OmegaConf.to_yaml(raw, resolve=True))
+    """Keep in the folder of a Hydra run its settings, every interpolation replaced by its value, and their origins."""
+    if HydraConfig.initialized():
+        job = HydraConfig.get()
+        keep_record(Path(job.runtime.output_dir), job.job.name, raw)

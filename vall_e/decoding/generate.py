@@ -15,7 +15,8 @@ from vall_e.models.vall_e import VallE
 
 from .autoregressive import decode_level_zero, seeded
 from .non_autoregressive import decode_levels
-from .samplers import penalise_repetition, pick
+from .penalties import penalise
+from .samplers import level_zero_draw, pick
 
 
 @dataclass(kw_only=True)
@@ -43,10 +44,10 @@ def generate_speech(
     prefixes = [ModelInput(text=r.tokens, prompt=r.prompt, lang=r.lang, tone=0) for r in requests]
     generators = seeded(seed, len(requests))
 
+    draw = level_zero_draw(sampling)
+
     def choose(row: int, logits: Tensor, previous: list[int]) -> int:
-        logits = penalise_repetition(logits, previous, sampling.repetition_penalty, sampling.repetition_penalty_decay)
-        one = pick(logits[None], sampling.ar_temperature, sampling.top_k, sampling.top_p, generators[row])
-        return int(one)
+        return int(pick(penalise(logits, previous, model.stop, sampling)[None], draw, generators[row]))
 
     first = decode_level_zero(model, prefixes, sampling.max_duration, choose)
     spoken = [row for row, codes in enumerate(first) if len(codes)]

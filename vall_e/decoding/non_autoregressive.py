@@ -12,7 +12,7 @@ from vall_e.config.sampling import SamplingConfig
 from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE
 
-from .samplers import pick
+from .samplers import pick, upper_level_draw
 
 
 @torch.inference_mode()
@@ -26,10 +26,11 @@ def decode_levels(
     """Levels above 0 for given codes of level 0, int [T] each -> int64 [T, Q] each; Q is 1 without `nar`."""
     codes = [level_zero[:, None].long() for level_zero in first]
     levels = min(sampling.max_levels + 1, model.cfg.resp_levels) if "nar" in model.cfg.capabilities else 1
+    draw = upper_level_draw(sampling)
     for level in range(1, levels):
         logits = level_logits(model, prefixes, codes, level)
         for row, (row_logits, generator) in enumerate(zip(logits, generators, strict=True)):
-            chosen = pick(row_logits, sampling.nar_temperature, sampling.top_k, sampling.top_p, generator)
+            chosen = pick(row_logits, draw, generator)
             codes[row] = torch.cat([codes[row], chosen[:, None].cpu()], 1)
     return codes
 

@@ -1,29 +1,72 @@
-"""From logits to one code: penalties, filters, temperature, draw. Order as applied. V ids of a head."""
+"""From logits to one id: filters, temperature, draw, in the order they are applied. V ids of a head."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
 
+from vall_e.config.sampling import SamplingConfig
 
-def penalise_repetition(logits: Tensor, previous: Sequence[int], penalty: float, decay: float) -> Tensor:
-    """Make ids already used less likely: logits [V], previous ids oldest first.
+# min-p never leaves fewer ids than this.
+KEPT_BY_MIN_P = 32
 
-    A positive logit is divided by penalty * distance^decay, a negative one multiplied, by the distance to the id's last
-    use (CTRL, arXiv:1909.05858, section 4.1). A factor below 1 is taken as 1, so that nothing is rewarded.
+
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """How one id is drawn; the defaults draw from the predictions as they are.
+
+    A temperature of 0 takes the likeliest id. `min_temperature` is that of a sure prediction; below 0 it is off, as
+    0 is for `min_p`, `top_k` and `top_no`.
     """
-    if penalty == 1.0 and decay == 0.0:
+
+    temperature: float = 1.0
+    min_temperature: float = -1.0
+    min_p: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    top_no: float = 0.0
+
+
+def level_zero_draw(sampling: SamplingConfig) -> Draw:
+    """How codes of RVQ level 0 are drawn."""
+    return _draw(sampling, sampling.ar_temperature, sampling.min_ar_temperature)
+
+
+def upper_level_draw(sampling: SamplingConfig) -> Draw:
+    """How codes of the levels above are drawn."""
+    return _draw(sampling, sampling.nar_temperature, sampling.min_nar_temperature)
+
+
+def _draw(sampling: SamplingConfig, temperature: float, min_temperature: float) -> Draw:
+    return Draw(
+        temperature=temperature,
+        min_temperature=min_temperature,
+        min_p=sampling.min_p,
+        top_k=sampling.top_k,
+        top_p=sampling.top_p,
+        top_no=sampling.top_no,
+    )
+
+
+def pick(logits: Tensor, draw: Draw, generator: Generator) -> Tensor:
+    """Draw one id per row: [M, V] -> int64 [M]."""
+    if draw.temperature <= 0:
+        return logits.argmax(-1)
+    filtered = keep_top_p(keep_top_k(keep_min_p(logits, draw.min_p), draw.top_k), draw.top_p)
+    heated = heat(filtered.float(), draw.temperature, draw.min_temperature)
+    probability = keep_top_no(heated, draw.top_no).softmax(-1).cpu()
+    return torch.multinomial(probability, 1, generator=generator)[:, 0].to(logits.device)
+
+
+def keep_min_p(logits: Tensor, share: float) -> Tensor:
+    """Rule out ids of [..., V] whose probability is below `share` of the highest, but none of the 32 likeliest."""
+    if share <= 0.0 or logits.shape[-1] <= KEPT_BY_MIN_P:
         return logits
-    last_use = {token: place for place, token in enumerate(previous)}
-    if not last_use:
-        return logits
-    ids = torch.tensor(list(last_use), device=logits.device)
-    distance = torch.tensor([len(previous) - place for place in last_use.values()], device=logits.device)
-    factor = (penalty * distance.to(logits.dtype) ** decay).clamp_min(1.0)
-    used = logits[ids]
-    return logits.index_put((ids,), torch.where(used > 0, used / factor, used * factor))
+    probability = logits.softmax(-1)
+    low = probability < share * probability.amax(-1, keepdim=True)
+    return logits.masked_fill(low & (logits < logits.topk(KEPT_BY_MIN_P, -1).values[..., -1:]), -torch.inf)
 
 
 def keep_top_k(logits: Tensor, k: int) -> Tensor:
@@ -43,10 +86,25 @@ def keep_top_p(logits: Tensor, p: float) -> Tensor:
     return logits.masked_fill(torch.zeros_like(outside).scatter(-1, order, outside), -torch.inf)
 
 
-def pick(logits: Tensor, temperature: float, top_k: int, top_p: float, generator: Generator) -> Tensor:
-    """Draw one id per row: [M, V] -> int64 [M]. Temperature 0 takes the likeliest."""
-    if temperature <= 0:
-        return logits.argmax(-1)
-    filtered = keep_top_p(keep_top_k(logits, top_k), top_p)
-    probability = (filtered.float() / temperature).softmax(-1).cpu()
-    return torch.multinomial(probability, 1, generator=generator)[:, 0].to(logits.device)
+def heat(logits: Tensor, temperature: float, min_temperature: float) -> Tensor:
+    """Divide [..., V] by a temperature that falls to `min_temperature` where the likeliest id is sure.
+
+    T = t - (t - t_min) / (1 + exp(-10 (p_max - 1/2))); a `min_temperature` below 0 leaves t alone.
+    """
+    if min_temperature < 0:
+        return logits / temperature
+    surest = logits.softmax(-1).amax(-1, keepdim=True)
+    return logits / (temperature - (temperature - min_temperature) * torch.sigmoid(10 * (surest - 0.5))).clamp_min(1e-3)
+
+
+def keep_top_no(logits: Tensor, spreads: float) -> Tensor:
+    """Rule out ids of [..., V] more than `spreads` standard deviations below the likeliest (top-n-sigma,
+    arXiv:2411.07641); the deviation is that of the ids not ruled out before. 0 keeps all."""
+    if spreads <= 0.0:
+        return logits
+    finite = logits.isfinite()
+    count = finite.sum(-1, keepdim=True)
+    known = logits.masked_fill(~finite, 0.0)
+    mean = known.sum(-1, keepdim=True) / count
+    variance = ((known - mean) ** 2 * finite).sum(-1, keepdim=True) / (count - 1).clamp_min(1)
+    return logits.masked_fill(logits < logits.amax(-1, keepdim=True) - spreads * variance.sqrt(), -torch.inf)

@@ -18,7 +18,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from vall_e.audio.codec import CodecIdentity
-from vall_e.config.model import ModelConfig, ModelExperimentalConfig
+from vall_e.config.model import ModelConfig
+from vall_e.config.model_experimental import ModelExperimentalConfig
 from vall_e.config.seal import problems, unavailable
 from vall_e.errors import WeightsError
 from vall_e.text import IpaTokenizer, NaiveTokenizer, Tokenizer

@@ -1,0 +1,101 @@
+"""Switches of the model (`model.experimental`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from .setting import setting
+
+MASKED_TRAINING = "training of masked decoding (NAR-len)"
+LAYERSKIP = "early exits (LayerSkip)"
+
+
+@dataclass(kw_only=True)
+class ModelExperimentalConfig:
+    """Switches of the architecture and of the training-time treatment of samples."""
+
+    hf: bool = setting(False, "One vocabulary over all segments.", needs="the single-vocabulary model")
+    interleave: bool = setting(False, "AR over all levels, interleaved by frame.", needs="interleaved levels")
+    split_classifiers: bool = setting(True, "A head of its own for every RVQ level and task; false shares one head.")
+    audio_embedding_sums: bool = setting(True, "Sum the embeddings of all prior levels; false embeds the newest.")
+    audio_embedding_sums_mode: str = setting(
+        "inclusive",
+        "Prior levels that are summed: all (inclusive), or all but the newest as weights of 2024 expect (legacy).",
+        allowed=("inclusive", "legacy"),
+    )
+    audio_embedding_mode: str | None = setting(
+        None,
+        "Embeddings derived from the codec's codebooks.",
+        allowed=("exclusive", "inclusive"),
+        needs="embeddings derived from the codec",
+    )
+    kv_heads: int = setting(
+        0, "Key and value heads that share queries; 0 is one for each.", at_least=0, needs="grouped-query attention"
+    )
+    rvq_levels_p: Any = setting(
+        "auto", "Target levels: auto (lower ones more often), equal, or a list drawn from uniformly."
+    )
+    rvq_level_range: list[int] = setting(
+        [], "Lowest and highest target level trained, inclusive; [] trains all.", at_least=0
+    )
+    unified_position_ids: bool = setting(False, "One run of position ids; false restarts them in every segment.")
+    tie_classifier_to_embedding: bool = setting(
+        False, "Heads share the weights of embeddings.", needs="heads tied to embeddings"
+    )
+    token_dropout_error: float = setting(
+        0.0, "Chance to nudge an input code of a prior level by one.", at_least=0, at_most=1
+    )
+    token_dropout_rate: float = setting(
+        0.0, "Chance to replace a response embedding by the learnt dropout vector.", at_least=0, at_most=1
+    )
+    token_dropout_rvq_levels: list[int] = setting(
+        [1, 8], "Target levels where token dropout acts, inclusive.", at_least=0
+    )
+    causal_size: int = setting(1, "AR codes predicted in one step.", at_least=1, needs="several AR codes a step")
+    masking_train_p: float = setting(
+        0.0, "Chance that a sample of level 0 trains masked decoding.", at_least=0, at_most=1, needs=MASKED_TRAINING
+    )
+    masking_train_rvq_levels: list[int] = setting(
+        [0, 0], "Levels eligible for masked training, inclusive.", at_least=0, needs=MASKED_TRAINING
+    )
+    masking_ratio: Any = setting(
+        0.8, "Share of frames masked: a number, random (all shares), rand (the middle ones).", needs=MASKED_TRAINING
+    )
+    ignore_inputs_for_loss: bool = setting(True, "Only the output segment is learnt; false learns the inputs too.")
+    noncausal_masks: bool = setting(
+        True, "NAR levels see the whole sequence; false masks them causally as weights before 2024-11-22 expect."
+    )
+    cfg_cond_dropout_p: float = setting(0.0, "Chance to blank the text and drop the prompt.", at_least=0, at_most=1)
+    cfg_text_dropout_p: float = setting(
+        0.0, "Chance to blank the text alone.", at_least=0, at_most=1, needs="dropping of the text alone"
+    )
+    cfg_prom_dropout_p: float = setting(0.0, "Chance to drop the prompt alone.", at_least=0, at_most=1)
+    layerskip: bool = setting(False, "Train and use early exits.", needs=LAYERSKIP)
+    layerskip_r: int = setting(2, "Early exits trained at each step.", at_least=1, needs=LAYERSKIP)
+    layerskip_p_max: float = setting(
+        0.1, "Chance to skip the last layer in training, falling to 0 at the first.", at_least=0, below=1
+    )
+    layerskip_e_scale: float = setting(0.2, "Weight of the early exits' loss.", at_least=0, needs=LAYERSKIP)
+
+    def problems(self) -> Iterator[str]:
+        """Relations between settings that do not hold."""
+        p = self.rvq_levels_p
+        if not (
+            p in ("auto", "equal") or (isinstance(p, list) and p and all(isinstance(q, int) and q >= 0 for q in p))
+        ):
+            yield f"rvq_levels_p={p!r} is not allowed, allowed: auto, equal, or a list of levels"
+        if len(self.rvq_level_range) not in (0, 2):
+            yield f"rvq_level_range={self.rvq_level_range} must be [] or two levels, the lower first"
+        for name in ("token_dropout_rvq_levels", "masking_train_rvq_levels"):
+            levels = getattr(self, name)
+            if len(levels) != 2 or levels[0] > levels[1]:
+                yield f"{name}={levels} must be two levels, the lower first"
+        if self.masking_ratio not in ("random", "rand") and not is_share(self.masking_ratio):
+            yield f"masking_ratio={self.masking_ratio!r} is not allowed, allowed: random, rand, or a number of 0 to 1"
+
+
+def is_share(value: Any) -> bool:
+    """Whether `value` is a number of 0 to 1."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
