@@ -22,6 +22,7 @@ LEVELS = {
     "decoding": 4,
     "training": 5,
     "evaluation": 5,
+    "sweeping": 5,
     "apps": 6,
 }
 BESIDE = {("training", "evaluation"), ("audio", "text"), ("engines", "decoding"), ("models", "optim")}
@@ -79,7 +80,7 @@ def test_a_module_imports_only_what_lies_below_it(path: Path) -> None:
         assert LEVELS[other] < LEVELS[own] or (own, other) in BESIDE, f"{dotted(path)} imports {name}"
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "config").glob("*.py")), ids=dotted)
+@pytest.mark.parametrize("path", sorted((PACKAGE / "config").rglob("*.py")), ids=dotted)
 def test_the_configuration_imports_nothing_slow(path: Path) -> None:
     heavy = {"torch", "h5py", "numpy", "tokenizers", "soundfile", "librosa", "matplotlib"}
     assert not {name.partition(".")[0] for name in imported(path, module_level_only=True)} & heavy

@@ -7,6 +7,7 @@ VallEError
 ├── DataError         a manifest or a dataset file is missing, foreign or damaged
 ├── WeightsError      a weights file is missing, foreign, or does not fit the model
 ├── CheckpointError   a checkpoint is missing, damaged, or of another model
+├── SweepError        jobs of a sweep failed
 └── MissingExtra      an optional package is not installed
 """
 
@@ -41,8 +42,16 @@ class CheckpointError(VallEError, ValueError):
     """A checkpoint is missing, damaged, or of another model."""
 
 
+class SweepError(VallEError):
+    """Jobs of a sweep failed."""
+
+
 class MissingExtra(VallEError, ImportError):
     """An optional package is not installed; the message names the extra that brings it."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs the package '{package}': pip install 'vall_e[{extra}]'")
+        super().__init__(package, extra, purpose)  # as they are: so it can be handed from process to process
+
+    def __str__(self) -> str:
+        package, extra, purpose = self.args
+        return f"{purpose} needs the package '{package}': pip install 'vall_e[{extra}]'"

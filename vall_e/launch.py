@@ -14,6 +14,7 @@ from vall_e.config.complaints import complaints
 from vall_e.config.explain import explain, is_users
 from vall_e.config.register import register
 from vall_e.config.schema import Config
+from vall_e.sweep_callback import ranking
 
 SHOWING = {"--cfg", "-c", "--info", "-i", "--help", "-h", "--hydra-help"}
 
@@ -25,6 +26,7 @@ def launch(main: Callable[[], object], app: str = "", root: type = Config) -> No
     HYDRA_FULL_ERROR=1 in the environment errors show their tracebacks, too.
     """
     register()
+    main = ranking()(main)
     if any(argument.partition("=")[0] in SHOWING for argument in sys.argv[1:]):
         end_with_reader()
     if os.environ.get("HYDRA_FULL_ERROR"):

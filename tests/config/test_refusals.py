@@ -24,6 +24,8 @@ REFUSED = {
     "hydra.job.nam=x": ["hydra.job.nam=x", "nearest: hydra.job.name"],
     "model=ar+nar-lama-8": ["model=ar+nar-lama-8", "allowed: ar+nar-8xmixtral-8", "nearest: model=ar+nar-llama-8"],
     "experiment=dem": ["experiment=dem", "nearest: experiment=demo"],
+    "experiment=sweep/learning": ["experiment=sweep/learning does", "nearest: experiment=sweep/learning-rate"],
+    "experiment=[demo,dem]": ["experiment=dem does not exist", "nearest: experiment=demo"],
     "experiment=null": ["experiment=[]"],
     "codec=focos": ["codec=focos does not exist", "allowed: builtin, dac, encodec, vocos", "nearest: codec=vocos"],
     "model.dropout=abc": ["model.dropout=abc", "allowed: a number, at least 0, below 1"],

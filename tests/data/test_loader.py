@@ -12,6 +12,7 @@ import time
 from itertools import chain, islice
 from pathlib import Path
 
+import joblib
 import pytest
 import torch
 
@@ -49,6 +50,20 @@ def test_workers_change_nothing(tone_store: Path):
     alone, helped = loader(tone_store), loader(tone_store, workers=2)
     assert_same_batches(list(islice(alone, 12)), list(islice(helped, 12)))
     helped.close()
+
+
+def first_batch(store: Path, workers: int) -> list[Sample]:
+    batches = loader(store, workers)
+    try:
+        return next(batches)
+    finally:
+        batches.close()
+
+
+def test_workers_start_in_a_job_of_joblib(tone_store: Path):
+    # Two jobs, as one alone would run in this process.
+    jobs = joblib.Parallel(n_jobs=2)(joblib.delayed(first_batch)(tone_store, 1) for _ in range(2))
+    assert_same_batches(jobs, [first_batch(tone_store, 0)] * 2)
 
 
 @pytest.mark.parametrize(("done", "workers"), [(0, (0, 0)), (1, (0, 2)), (5, (0, 0)), (7, (2, 0)), (12, (0, 0))])

@@ -51,7 +51,7 @@ DEVIATIONS: dict[str, Deviation] = {
     "dataset.retokenize_text": Deviation(False, "Phonemes are tokenised when they are loaded, always."),
     "dataset._frames_per_second": Deviation(0, "The frame rate is a fact of the codec: `codec.frame_rate`."),
     "model.tasks": Deviation(8, "The ninth row is speech-to-text, which the published weights have."),
-    "model.training": Deviation(False, "The model of a run is the one in training."),
+    "model.training": Deviation(False, "The model of a run is the one in training.", keep_ours=True),
     "model.path": Deviation(None, "The weights a run starts from are named by the root setting `weights`."),
     "model.kwargs": Deviation({}, "It was reserved and never read."),
     "model.experimental.split_classifiers": Deviation(False, "The published weights have a head for every level."),

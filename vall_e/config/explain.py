@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from types import UnionType
@@ -13,13 +13,16 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException, ValidationError
 from yaml import YAMLError
 
-from vall_e.errors import VallEError
+from vall_e.errors import MissingExtra, VallEError
 
 from .nearest import groups, hint, options, unknown_setting
 from .setting import shown
 
 # A ValueError of Hydra's own for `group=null`, the only error of a user that Hydra raises without a class for it.
 NOT_AN_OPTION = "Config group override must be a string or a list"
+
+# Hydra's plugins for sweeps, by the option they bring.
+PLUGINS = {"hydra/sweeper=optuna": "hydra-optuna-sweeper", "hydra/launcher=joblib": "hydra-joblib-launcher"}
 
 NO_SUCH_GROUP = re.compile(r"(?:Could not override '([^']+)'. No match|No earlier Group Default for '([^']+)')")
 # Hydra's advice to append with a + would hide a misspelt name; the types are OmegaConf's, not the user's.
@@ -56,8 +59,8 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _sentence(error: BaseException, outermost: BaseException) -> str | None:
     if isinstance(error, OverrideParseException):
         return _unreadable(str(error.override))
-    if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
-        return _unknown_option(str(error.missing_cfg_file), error.options)
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        return _unknown_option(str(error.missing_cfg_file), error.options or ())
     key = getattr(error, "full_key", None)
     if isinstance(error, (ConfigAttributeError, ConfigKeyError)) and key:
         if isinstance(error.object_type, type) and is_dataclass(error.object_type):
@@ -80,10 +83,14 @@ def _given(key: str, outermost: BaseException) -> str | None:
     return found[1] if found else None
 
 
-def _unknown_option(file: str, beside: Any) -> str:
-    group, _, option = file.partition("/") if file.partition("/")[0] in groups() else file.rpartition("/")
-    # Hydra tells the options of one folder, `experiment/train`; a user chooses among all of `experiment`.
-    allowed = options(group) or list(beside)
+def _unknown_option(file: str, listed: Iterable[str]) -> str | None:
+    ours = file.partition("/")[0] in groups()
+    group, _, option = file.partition("/") if ours else file.rpartition("/")
+    if package := PLUGINS.get(f"{group}={option}"):
+        return str(MissingExtra(package, "sweep", f"{group}={option}"))
+    allowed = sorted({*listed, *(options(group) if ours else ())})  # Hydra lists no folders, and nothing of a list
+    if not allowed:
+        return None
     return f"{group}={option} does not exist, allowed: {', '.join(allowed)}{hint(option, allowed, f'{group}=')}"
 
 

@@ -17,7 +17,7 @@ LEFT = 44  # characters of the left column at most
 LOOK_FURTHER = (
     ("--cfg job", "all settings, as YAML; add -p model for one group, --resolve for the values behind ${...}"),
     ("--info defaults-tree", "which file brought what"),
-    ("-m seed=1,2,3", "one run for each value, in runs/sweeps"),
+    ("-m seed=1,2,3", "one run for each value, in runs/sweeps, ranked in its leaderboard.csv"),
     ("+key=value", "a new entry of a mapping, for example +model.loss_factors.text=0.1"),
     ("--hydra-help", "the flags of Hydra"),
 )
@@ -52,6 +52,7 @@ APPS = {
                 "start from trained weights",
             ),
             ("-m seed=1,2 hyperparameters.learning_rate=1e-4,3e-4", "a sweep of four runs"),
+            ("-m experiment=[demo,sweep/learning-rate]", "a sweep kept as a preset"),
         ),
         settings=(
             "device",
@@ -77,6 +78,7 @@ APPS = {
             ("weights=W.safetensors evaluation.kwargs.ar_temperature=0.95", "draw less freely"),
             ("weights=W.safetensors dataset.hdf5_name=data/mine.h5", "data of your own"),
             ("-m weights=A.safetensors,B.safetensors", "compare two"),
+            ("-m weights=W.safetensors experiment=sweep/sampling", "find out how freely to draw"),
         ),
         settings=(
             "weights",

@@ -62,7 +62,7 @@ def groups() -> list[str]:
 
 
 def options(group: str) -> list[str]:
-    """Names of a group's fragments, for example `ar+nar-llama-8`, wherever they lie."""
+    """Names of a group's fragments wherever they lie, such as `ar+nar-llama-8`, or `sweep/optuna` in a subfolder."""
     places = [folder / group for folder in folders()]
     return sorted({f.relative_to(at).with_suffix("").as_posix() for at in places for f in at.rglob("*.yaml")})
 

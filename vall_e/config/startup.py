@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Collection
 from functools import partial, wraps
 from pathlib import Path
@@ -12,10 +13,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from vall_e.errors import ConfigError, VallEError
+from vall_e.errors import ConfigError, SweepError
 
 from .checks import CHECKS
 from .codec_training import CodecTrainingConfig
+from .explain import explain, is_users
 from .origins import job_origins, with_origins
 from .register import register
 from .run_record import keep_record
@@ -72,16 +74,32 @@ def opens_with(open_config: Callable[[DictConfig], C]) -> Callable[[Callable[[C]
     def decorate(main: Callable[[C], R]) -> Callable[[DictConfig], R]:
         @wraps(main)
         def started(raw: DictConfig) -> R:
-            try:
+            if not (HydraConfig.initialized() and HydraConfig.get().mode is RunMode.MULTIRUN):
                 return main(open_config(raw))
-            except VallEError as error:
-                if HydraConfig.initialized() and HydraConfig.get().mode is RunMode.MULTIRUN:
-                    log.error("%s", error)  # a sweep goes on; Hydra tells of the first failed job alone, at the end
+            try:
+                return rankable(main(open_config(raw)))
+            except Exception as error:
+                tell(error)  # a sweep goes on; Hydra raises the first error alone, at the end
                 raise
 
         return started
 
     return decorate
+
+
+def rankable(objective: R) -> R:
+    """What a job of a sweep returns; SweepError for nan and inf, which neither a leaderboard nor Optuna can place."""
+    if isinstance(objective, float) and not math.isfinite(objective):
+        raise SweepError(f"the job returned {objective}, and only finite numbers can be ranked")
+    return objective
+
+
+def tell(error: Exception) -> None:
+    """Log why a job failed: a sentence for what a user can mend, a traceback for what is our fault."""
+    if is_users(error):
+        log.error("%s", explain(error))
+    else:
+        log.error("%s", error, exc_info=error)
 
 
 def keep_resolved(raw: DictConfig) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import signal
 import weakref
 from collections.abc import Callable, Iterator
@@ -101,6 +102,8 @@ class Loader:
             num_workers=self._workers,
             collate_fn=_as_list,
             worker_init_fn=_outlive_signals,
+            # The system's way of starting processes: within a job of the joblib launcher, joblib's would be taken.
+            multiprocessing_context=multiprocessing.get_all_start_methods()[0] if self._workers else None,
             # Its own generator: the seed of the workers must not be drawn from the training's random state.
             generator=torch.Generator(),
         )

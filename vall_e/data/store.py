@@ -139,5 +139,5 @@ def _open_checked(path: Path) -> h5py.File:
         return file
     file.close()
     if format_ != FORMAT:
-        raise DataError(f"{path} is an HDF5 file, but no dataset made by python -m vall_e.prepare")
+        raise DataError(f"{path} is an HDF5 file, but no dataset made by vall_e.prepare: name another with dataset.hdf5_name")
     raise DataError(f"{path} is a dataset of version {version}, this program reads version {VERSION}: prepare it again")
