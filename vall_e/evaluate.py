@@ -11,13 +11,14 @@ from hydra.core.hydra_config import HydraConfig
 from vall_e.config.conf_dir import conf_dir
 from vall_e.config.schema import Config
 from vall_e.config.startup import starts
+from vall_e.config.versions import VERSION_BASE
 from vall_e.errors import ConfigError
 from vall_e.launch import launch
 
 OF_THE_WEIGHTS = ("model", "tokenizer", "tokenizer_path")
 
 
-@hydra.main(version_base="1.3", config_path=conf_dir(), config_name="evaluate")
+@hydra.main(config_path=conf_dir(), config_name="evaluate", **VERSION_BASE)
 @starts(needs=("dataset",))
 def run(cfg: Config) -> float:
     """Evaluate `weights`; a sweep gets the mean mel-STFT over validation speech."""

@@ -7,10 +7,11 @@ import hydra
 from vall_e.config.conf_dir import conf_dir
 from vall_e.config.schema import Config
 from vall_e.config.startup import starts
+from vall_e.config.versions import VERSION_BASE
 from vall_e.launch import launch
 
 
-@hydra.main(version_base="1.3", config_path=conf_dir(), config_name="prepare")
+@hydra.main(config_path=conf_dir(), config_name="prepare", **VERSION_BASE)
 @starts()
 def run(cfg: Config) -> None:
     """Prepare `dataset.source` into `dataset.hdf5_name`."""

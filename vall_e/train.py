@@ -10,10 +10,11 @@ from hydra.core.hydra_config import HydraConfig
 from vall_e.config.conf_dir import conf_dir
 from vall_e.config.schema import Config
 from vall_e.config.startup import starts
+from vall_e.config.versions import VERSION_BASE
 from vall_e.launch import launch
 
 
-@hydra.main(version_base="1.3", config_path=conf_dir(), config_name="train")
+@hydra.main(config_path=conf_dir(), config_name="train", **VERSION_BASE)
 @starts(needs=("tokenizer", "dataset", "weights"))
 def run(cfg: Config) -> float:
     """Train until `trainer.iterations`; a sweep gets the mean loss of the last steps."""

@@ -117,9 +117,10 @@ SMALL_APP = """
 import hydra
 from vall_e.config.conf_dir import conf_dir
 from vall_e.config.startup import starts
+from vall_e.config.versions import VERSION_BASE
 from vall_e.launch import launch
 
-@hydra.main(version_base="1.3", config_path=conf_dir(), config_name="train")
+@hydra.main(config_path=conf_dir(), config_name="train", **VERSION_BASE)
 @starts()
 def run(cfg):
     print(type(cfg).__name__, cfg.model.dimensions.dim, cfg.dataset.hdf5_name)

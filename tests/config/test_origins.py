@@ -77,9 +77,10 @@ JOB = """
 import hydra
 from vall_e.config.conf_dir import conf_dir
 from vall_e.config.origins import job_origins
+from vall_e.config.versions import VERSION_BASE
 from vall_e.launch import launch
 
-@hydra.main(version_base="1.3", config_path=conf_dir(), config_name="train")
+@hydra.main(config_path=conf_dir(), config_name="train", **VERSION_BASE)
 def run(cfg):
     found = job_origins()
     print(found["model.langs"], found["seed"], sep="\\n")

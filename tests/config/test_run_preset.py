@@ -15,6 +15,7 @@ from vall_e.config.composing import compose_config
 from vall_e.config.conf_dir import conf_dir
 from vall_e.config.run_preset import NAME, additions, check_preset, quoted, write_preset
 from vall_e.config.setting import setting
+from vall_e.config.versions import VERSION_BASE
 from vall_e.errors import ConfigError
 
 
@@ -29,7 +30,7 @@ def repeated(settings: Mapping[str, Any], folder: Path, overrides: Sequence[str]
     """What Hydra composes of a preset."""
     write_preset(folder, settings, "train")
     fragments = f"hydra.searchpath=[file://{conf_dir()}]"
-    with initialize_config_dir(str(folder), version_base="1.3"):
+    with initialize_config_dir(str(folder), **VERSION_BASE):
         return OmegaConf.to_container(compose(NAME, [fragments, *overrides]), resolve=True, enum_to_str=True)
 
 

@@ -9,10 +9,11 @@ from omegaconf import DictConfig
 
 from .conf_dir import conf_dir
 from .register import register
+from .versions import VERSION_BASE
 
 
 def compose_config(primary: str, overrides: Sequence[str]) -> DictConfig:
     """The tree of a primary config such as `speak` with overrides such as `model=ar+nar-llama-8` laid over it."""
     register()
-    with initialize_config_dir(conf_dir(), version_base="1.3"):
+    with initialize_config_dir(conf_dir(), **VERSION_BASE):
         return compose(primary, list(overrides))

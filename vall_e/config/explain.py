@@ -24,7 +24,7 @@ NOT_AN_OPTION = "Config group override must be a string or a list"
 # Hydra's plugins for sweeps, by the option they bring.
 PLUGINS = {"hydra/sweeper=optuna": "hydra-optuna-sweeper", "hydra/launcher=joblib": "hydra-joblib-launcher"}
 
-NO_SUCH_GROUP = re.compile(r"Could not override '([^']+)'. No match")
+NO_SUCH_GROUP = re.compile(r"(?:Could not override '([^']+)'. No match|No earlier Group Default for '([^']+)')")
 # Hydra's advice to append with a + would hide a misspelt name; the types are OmegaConf's, not the user's.
 NOISE = ("To append", "reference_type=", "object_type=")
 
@@ -143,4 +143,4 @@ def _lines(error: BaseException) -> Iterator[str]:
         for line in map(str.strip, str(link).splitlines()):
             if line and not line.startswith(NOISE):
                 group = NO_SUCH_GROUP.search(line)
-                yield line + (hint(group[1], groups()) if group else "")
+                yield line + (hint(group[1] or group[2], groups()) if group else "")

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from functools import cache
-from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from vall_e.errors import ConfigError
 
-from .conf_dir import conf_dir
 from .schema import Config
+from .search_path import folders
 
 
 def nearest(word: str, names: Iterable[str], cutoff: float = 0.6) -> str | None:
@@ -58,13 +57,14 @@ def _by_last_name(kind: Any) -> dict[str, str]:
 
 def groups() -> list[str]:
     """Names of the groups a user chooses from, for example `model`."""
-    return sorted(f.name for f in Path(conf_dir()).iterdir() if f.is_dir() and f.name != "hydra")
+    found = {f.name for folder in folders() if folder.is_dir() for f in folder.iterdir() if any(f.glob("*.yaml"))}
+    return sorted(found - {"hydra"})
 
 
 def options(group: str) -> list[str]:
-    """Names of a group's fragments, for example `ar+nar-llama-8`, or `sweep/optuna` in a folder of the group."""
-    folder = Path(conf_dir()) / group
-    return sorted(f.relative_to(folder).with_suffix("").as_posix() for f in folder.rglob("*.yaml"))
+    """Names of a group's fragments wherever they lie, such as `ar+nar-llama-8`, or `sweep/optuna` in a subfolder."""
+    places = [folder / group for folder in folders()]
+    return sorted({f.relative_to(at).with_suffix("").as_posix() for at in places for f in at.rglob("*.yaml")})
 
 
 def settings(kind: Any, at: str = "") -> Iterator[str]:

@@ -23,6 +23,7 @@ from omegaconf import OmegaConf
 from .conf_dir import conf_dir
 from .dotted import flat
 from .register import register
+from .versions import VERSION_BASE
 
 SCHEMAS = "vall_e"  # the provider of the schemas that `register` stores
 
@@ -85,7 +86,7 @@ def _config_loader() -> Iterator[ConfigLoaderImpl]:
         yield cast(ConfigLoaderImpl, GlobalHydra.instance().config_loader())
         return
     register()
-    with initialize_config_dir(conf_dir(), version_base="1.3"):
+    with initialize_config_dir(conf_dir(), **VERSION_BASE):
         yield cast(ConfigLoaderImpl, GlobalHydra.instance().config_loader())
 
 

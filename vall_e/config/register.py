@@ -1,10 +1,12 @@
-"""Makes schemas and resolvers known to Hydra, and links the settings that follow from others."""
+"""Makes schemas, resolvers and outside fragments known to Hydra, and links the settings that follow from others."""
 
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, OmegaConf
 
 from .codec import CodecConfig
@@ -18,6 +20,7 @@ from .model import ModelConfig
 from .optimizations import OptimizationsConfig
 from .resolvers import register_resolvers
 from .schema import Config
+from .search_path import InstalledFragments
 from .trainer import TrainerConfig
 
 SCHEMAS: dict[str, type] = {
@@ -44,23 +47,30 @@ LINKS = {
 
 @cache
 def register() -> None:
-    """Register resolvers and the schemas `schema/<group>`, once a process."""
+    """Register resolvers, fragments of installed packages and the schemas `schema/<group>`, once a process."""
     register_resolvers()
+    Plugins.instance().register(InstalledFragments)
     store = ConfigStore.instance()
-    root = OmegaConf.structured(Config)
-    root.sample_rate = "${codec.sample_rate}"
+    store.repo = SharedSchemas(store.repo)
+    root = linked_root()
     for group in SCHEMAS:
-        schema = linked(group)
-        if group in root:
-            root[group] = schema
-        store.store(group="schema", name=group, node=schema, provider="vall_e")
+        store.store(group="schema", name=group, node=root.get(group, SCHEMAS[group]), provider="vall_e")
     store.store(group="schema", name="config", node=root, provider="vall_e")
     store.store(group="schema", name="codec_training", node=CodecTrainingConfig, provider="vall_e")
 
 
-def linked(group: str) -> DictConfig:
-    """The schema of a group, with the settings that follow from other groups linked to them."""
-    schema: DictConfig = OmegaConf.structured(SCHEMAS[group])
-    for name, link in LINKS.get(group, {}).items():
-        schema[name] = link
-    return schema
+class SharedSchemas(dict[str, Any]):
+    """Schemas that are not copied with Hydra's search path, which it copies for every composition and 130 times for
+    a `--help`; each schema is copied when it is taken out."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SharedSchemas:
+        return self
+
+
+def linked_root() -> DictConfig:
+    """The schema of everything, with the settings that follow from other groups linked to them."""
+    root: DictConfig = OmegaConf.structured(Config)
+    root.sample_rate = "${codec.sample_rate}"
+    for group, links in LINKS.items():
+        root[group].update(links)
+    return root

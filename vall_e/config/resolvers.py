@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from vall_e.errors import ConfigError
 
@@ -24,6 +24,7 @@ from .codec import CODEC_FACTS, AudioBackend
 from .facts import SAMPLE_SPEECH, DatasetFacts, dataset_facts, vocabulary_size
 from .help import help_text
 from .nearest import one_of
+from .versions import register_resolver
 
 
 def register_resolvers() -> None:
@@ -36,7 +37,7 @@ def register_resolvers() -> None:
         "help": help_template,
     }
     for name, resolver in resolvers.items():
-        OmegaConf.register_new_resolver(f"vall_e.{name}", resolver, replace=True)
+        register_resolver(f"vall_e.{name}", resolver, replace=True)
 
 
 def codec_fact(fact: str, backend: AudioBackend | str) -> int | float:

@@ -18,6 +18,7 @@ from .nearest import groups
 from .register import register
 from .schema import Config
 from .seal import seal
+from .versions import VERSION_BASE
 
 NAME = "repeat"
 
@@ -45,7 +46,7 @@ def check_preset(settings: Mapping[str, Any], overrides: Sequence[str]) -> None:
     with TemporaryDirectory() as folder:
         write_preset(Path(folder), settings, "train")
         fragments = f"hydra.searchpath=[{quoted(f'file://{conf_dir()}')}]"
-        with initialize_config_dir(folder, version_base="1.3"):
+        with initialize_config_dir(folder, **VERSION_BASE):
             seal(compose(NAME, [fragments, *overrides]), Config)
 
 

@@ -23,6 +23,7 @@ from .register import register
 from .run_record import keep_record
 from .schema import Config
 from .seal import seal
+from .search_path import ambiguous
 
 C = TypeVar("C")
 R = TypeVar("R")
@@ -36,6 +37,8 @@ def open_job(raw: DictConfig, *, needs: Collection[str] = ()) -> Config:
     Inside a Hydra run its record is kept beside Hydra's own, see `run_record`.
     """
     config = seal_job(raw, Config)
+    if found := list(ambiguous()):
+        raise ConfigError("\n".join(found))
     for need in needs:
         CHECKS[need](config)
     keep_resolved(raw)
