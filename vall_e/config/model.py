@@ -70,7 +70,9 @@ class ModelExperimentalConfig:
         0, "Key and value heads that share queries; 0 is one for each.", at_least=0, needs="grouped-query attention"
     )
     rvq_levels_p: Any = setting(
-        "auto", "Target levels: auto (lower ones more often), equal, or a list drawn from uniformly."
+        "auto",
+        "Target levels: auto (lower ones more often), equal, or a list drawn from uniformly.",
+        takes=("auto", "equal", list[int]),
     )
     rvq_level_range: list[int] = setting(
         [], "Lowest and highest target level trained, inclusive; [] trains all.", at_least=0
@@ -96,7 +98,10 @@ class ModelExperimentalConfig:
         [0, 0], "Levels eligible for masked training, inclusive.", at_least=0, needs=MASKED_TRAINING
     )
     masking_ratio: Any = setting(
-        0.8, "Share of frames masked: a number, random (all shares), rand (the middle ones).", needs=MASKED_TRAINING
+        0.8,
+        "Share of frames masked: a number, random (all shares), rand (the middle ones).",
+        needs=MASKED_TRAINING,
+        takes=("random", "rand", float),
     )
     ignore_inputs_for_loss: bool = setting(True, "Only the output segment is learnt; false learns the inputs too.")
     noncausal_masks: bool = setting(
@@ -148,7 +153,11 @@ class ModelConfig:
         at_most=5,
         options_need={str(v): f"the architecture of generation {v}" for v in range(1, 5)},
     )
-    size: Any = setting("full", "A named size, a factor of the full one, or {dim, heads, layers, label}.")
+    size: Any = setting(
+        "full",
+        "A named size, a factor of the full one, or {dim, heads, layers, label}.",
+        takes=(*SIZES, float, dict[str, Any]),
+    )
     resp_levels: int = setting(8, "RVQ levels the model speaks.", at_least=1, at_most=32)
     text_tokens: int = setting(256, "Rows of the text embedding.", at_least=4, at_most=65_536)
     audio_tokens: int = setting(1024, "Codes of each codebook.", at_least=2, at_most=65_536)

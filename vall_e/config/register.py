@@ -34,6 +34,7 @@ SCHEMAS: dict[str, type] = {
 
 # Links between groups stand here and not in the fragments: whichever fragment is chosen, they hold.
 LINKS = {
+    "config": {"sample_rate": "${codec.sample_rate}"},
     "codec": {
         fact: f"${{vall_e.codec:{fact},${{audio_backend}}}}"
         for fact in ("sample_rate", "frame_rate", "levels", "codebook_size")
@@ -47,10 +48,9 @@ def register() -> None:
     """Register resolvers and the schemas `schema/<group>`, once a process."""
     register_resolvers()
     store = ConfigStore.instance()
-    root = OmegaConf.structured(Config)
-    root.sample_rate = "${codec.sample_rate}"
-    for group in SCHEMAS:
-        schema = linked(group)
+    root = linked("config", Config)
+    for group, kind in SCHEMAS.items():
+        schema = linked(group, kind)
         if group in root:
             root[group] = schema
         store.store(group="schema", name=group, node=schema, provider="vall_e")
@@ -58,9 +58,9 @@ def register() -> None:
     store.store(group="schema", name="codec_training", node=CodecTrainingConfig, provider="vall_e")
 
 
-def linked(group: str) -> DictConfig:
-    """The schema of a group, with the settings that follow from other groups linked to them."""
-    schema: DictConfig = OmegaConf.structured(SCHEMAS[group])
+def linked(group: str, kind: type) -> DictConfig:
+    """The schema of a group, or of the root `config`; settings that follow from other groups are linked to them."""
+    schema: DictConfig = OmegaConf.structured(kind)
     for name, link in LINKS.get(group, {}).items():
         schema[name] = link
     return schema
