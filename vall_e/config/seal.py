@@ -21,11 +21,17 @@ C = TypeVar("C")
 log = logging.getLogger(__name__)
 
 
-def seal(raw: DictConfig, kind: type[C], origins: Mapping[str, str] | None = None) -> C:
+def seal(
+    raw: DictConfig,
+    kind: type[C],
+    origins: Mapping[str, str] | None = None,
+    *,
+    may_lack_components: bool = False,
+) -> C:
     """The composed tree as an instance of `kind`, with everything derived that follows from other settings.
 
     ConfigError with every unknown, missing, refused or unavailable setting; with `origins`, a mapping of dotted keys,
-    each says where its value came from.
+    each says where its value came from. With `may_lack_components` the unavailable ones pass: to look at, not to run.
     """
     if OmegaConf.get_type(raw) is not kind:
         raw = OmegaConf.merge(OmegaConf.structured(kind), raw)  # type: ignore[assignment]
@@ -34,7 +40,7 @@ def seal(raw: DictConfig, kind: type[C], origins: Mapping[str, str] | None = Non
         raise ConfigError("\n".join(strangers + missing))
     sealed: C = OmegaConf.to_object(raw)  # type: ignore[assignment]
     notes = derive(sealed) if isinstance(sealed, Config) else []
-    if found := [*strangers, *problems(sealed), *unavailable(sealed)]:
+    if found := [*strangers, *problems(sealed), *([] if may_lack_components else unavailable(sealed))]:
         raise ConfigError("\n".join(found))
     for note in notes:
         log.info("Derived: %s", note)
