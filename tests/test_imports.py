@@ -57,7 +57,7 @@ def level_of(name: str) -> str | None:
     parts = name.split(".")
     if parts[0] != "vall_e" or len(parts) < 2 or parts[1] in ("errors", "atomic", "device"):
         return None
-    return parts[1] if (PACKAGE / parts[1]).is_dir() else "apps"
+    return parts[1] if (PACKAGE / parts[1]).is_dir() and parts[-1] != "__main__" else "apps"
 
 
 def dotted(path: Path) -> str:

@@ -1,0 +1,72 @@
+"""`python -m vall_e.config [COMMAND]`: look at settings, write their documentation."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+
+from vall_e.launch import end_with_reader, launch
+
+from .deepspeed_dict import composed_deepspeed_dict
+from .json_schema import write_schemas
+from .settings_page import write_page
+from .show import overview, shown_names
+
+
+def parser() -> ArgumentParser:
+    """The commands and their arguments; `run` of what it parses does the work and returns the exit status."""
+    whole = ArgumentParser(prog="python -m vall_e.config", description="Look at settings, write their documentation.")
+    whole.set_defaults(run=lambda given: print(overview()))
+    commands = whole.add_subparsers(metavar="COMMAND")
+    for add in (add_show, add_docs, add_schema, add_deepspeed):
+        add(commands)
+    return whole
+
+
+def add_show(commands: argparse._SubParsersAction[ArgumentParser]) -> None:
+    """`show NAME ...`."""
+    show = commands.add_parser("show", help="explain groups, sections and settings")
+    show.add_argument("names", metavar="NAME", nargs="+", help="for example model, trainer.deepspeed or trainer.amp")
+    show.set_defaults(run=lambda given: print(shown_names(given.names)))
+
+
+def add_docs(commands: argparse._SubParsersAction[ArgumentParser]) -> None:
+    """`docs [--check] [OUT]`."""
+    docs = commands.add_parser("docs", help="write the reference of all settings, as Markdown")
+    docs.add_argument("--check", action="store_true", help="write nothing; exit status 1 if the file is stale")
+    docs.add_argument("out", metavar="OUT", nargs="?", type=Path, default="docs/config.md", help="%(default)s")
+    docs.set_defaults(run=lambda given: write_page(given.out, check=given.check))
+
+
+def add_schema(commands: argparse._SubParsersAction[ArgumentParser]) -> None:
+    """`schema [OUT]`."""
+    schema = commands.add_parser("schema", help="write JSON Schemas, with which editors complete and check YAML")
+    schema.add_argument("out", metavar="OUT", nargs="?", type=Path, default="schemas", help="folder; %(default)s")
+    schema.set_defaults(run=lambda given: write_schemas(given.out))
+
+
+def add_deepspeed(commands: argparse._SubParsersAction[ArgumentParser]) -> None:
+    """`deepspeed [OVERRIDE ...]`."""
+    about = "Print what DeepSpeed would be given, as JSON; WORLD_SIZE in the environment is the number of ranks."
+    deepspeed = commands.add_parser("deepspeed", help="print what DeepSpeed would be given", description=about)
+    deepspeed.add_argument("overrides", metavar="OVERRIDE", nargs="*", default=["trainer=deepspeed"])
+    deepspeed.set_defaults(run=lambda given: print(json.dumps(composed_deepspeed_dict(given.overrides), indent=2)))
+
+
+def run() -> None:
+    """Parse the command line and leave with the status of the command."""
+    end_with_reader()
+    given = parser().parse_args()
+    sys.exit(given.run(given))
+
+
+def main() -> None:
+    """Entry point."""
+    launch(run)
+
+
+if __name__ == "__main__":
+    main()
