@@ -155,14 +155,14 @@ def help_text(app: str, config: DictConfig | None = None) -> str:
     parts = [
         told.purpose,
         f"Usage: python -m {told.module} {told.arguments}{flags}[group=option] [key=value] ...  (or: {told.script})",
-        _titled(
+        titled(
             "Examples", [(f"python -m {told.module} {command}".rstrip(), meaning) for command, meaning in told.examples]
         ),
     ]
     if told.root is Config:
-        parts.append(_titled("Groups", [(group, ", ".join(options(group))) for group in groups()]))
+        parts.append(titled("Groups", [(group, ", ".join(options(group))) for group in groups()]))
     parts.append(
-        _titled(
+        titled(
             "Settings most often changed", [(_assigned(key, config), _meaning(told.root, key)) for key in told.settings]
         )
     )
@@ -171,11 +171,15 @@ def help_text(app: str, config: DictConfig | None = None) -> str:
             f'eval "$({told.script} -sc install=bash)"',
             "complete names with the tab key; zsh and fish likewise",
         )
-        parts.append(_titled("To look further", [*LOOK_FURTHER, completion]))
+        reference = (
+            f"python -m vall_e.config show {'GROUP' if told.root is Config else app}",
+            "every setting: its default, what is allowed and what it means",
+        )
+        parts.append(titled("To look further", [reference, *LOOK_FURTHER, completion]))
     return "\n\n".join(parts) + "\n"
 
 
-def _titled(title: str, rows: list[tuple[str, str]]) -> str:
+def titled(title: str, rows: list[tuple[str, str]]) -> str:
     """A title over two columns, 120 wide; a left side that is too long gets a line of its own."""
     width = max((len(left) for left, _ in rows if len(left) <= LEFT), default=LEFT // 2)
     lines = [f"{title}:"]

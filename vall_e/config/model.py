@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from .model_experimental import ModelExperimentalConfig
-from .model_size import ModelSize, model_size, size_problems
+from .model_size import SIZES, ModelSize, model_size, size_problems
 from .setting import setting
 
 CAPABILITIES = ("ar", "nar", "len", "lang", "tone")
@@ -39,7 +39,11 @@ class ModelConfig:
         at_most=5,
         options_need={str(v): f"the architecture of generation {v}" for v in range(1, 5)},
     )
-    size: Any = setting("full", "A named size, a factor of the full one, or {dim, heads, layers, label}.")
+    size: Any = setting(
+        "full",
+        "A named size, a factor of the full one, or {dim, heads, layers, label}.",
+        takes=(*SIZES, float, dict[str, Any]),
+    )
     resp_levels: int = setting(8, "RVQ levels the model speaks.", at_least=1, at_most=32)
     text_tokens: int = setting(256, "Rows of the text embedding.", at_least=4, at_most=65_536)
     audio_tokens: int = setting(1024, "Codes of each codebook.", at_least=2, at_most=65_536)

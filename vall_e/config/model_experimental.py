@@ -35,7 +35,9 @@ class ModelExperimentalConfig:
         0, "Key and value heads that share queries; 0 is one for each.", at_least=0, needs="grouped-query attention"
     )
     rvq_levels_p: Any = setting(
-        "auto", "Target levels: auto (lower ones more often), equal, or a list drawn from uniformly."
+        "auto",
+        "Target levels: auto (lower ones more often), equal, or a list drawn from uniformly.",
+        takes=("auto", "equal", list[int]),
     )
     rvq_level_range: list[int] = setting(
         [], "Lowest and highest target level trained, inclusive; [] trains all.", at_least=0
@@ -61,7 +63,10 @@ class ModelExperimentalConfig:
         [0, 0], "Levels eligible for masked training, inclusive.", at_least=0, needs=MASKED_TRAINING
     )
     masking_ratio: Any = setting(
-        0.8, "Share of frames masked: a number, random (all shares), rand (the middle ones).", needs=MASKED_TRAINING
+        0.8,
+        "Share of frames masked: a number, random (all shares), rand (the middle ones).",
+        needs=MASKED_TRAINING,
+        takes=("random", "rand", float),
     )
     ignore_inputs_for_loss: bool = setting(True, "Only the output segment is learnt; false learns the inputs too.")
     noncausal_masks: bool = setting(

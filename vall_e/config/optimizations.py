@@ -18,7 +18,8 @@ class OptimizationsConfig:
 
     compile: Any = setting(
         False,
-        f"Compile the MLPs with torch.compile; a name is its backend ({', '.join(BACKENDS)}). Needs a C compiler.",
+        "Compile the MLPs with torch.compile; a name is its backend. Needs a C compiler.",
+        takes=(bool, *BACKENDS),
     )
     injects: bool = setting(False, "Overwrite torch's own classes with those below.", needs="injected modules")
     replace: bool = setting(False, "Swap the model's modules for those below.")

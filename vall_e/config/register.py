@@ -36,7 +36,9 @@ SCHEMAS: dict[str, type] = {
 }
 
 # Links between groups stand here and not in the fragments: whichever fragment is chosen, they hold.
+ROOT = "config"
 LINKS = {
+    ROOT: {"sample_rate": "${codec.sample_rate}"},
     "codec": {
         fact: f"${{vall_e.codec:{fact},${{audio_backend}}}}"
         for fact in ("sample_rate", "frame_rate", "levels", "codebook_size")
@@ -70,7 +72,6 @@ class SharedSchemas(dict[str, Any]):
 def linked_root() -> DictConfig:
     """The schema of everything, with the settings that follow from other groups linked to them."""
     root: DictConfig = OmegaConf.structured(Config)
-    root.sample_rate = "${codec.sample_rate}"
     for group, links in LINKS.items():
-        root[group].update(links)
+        (root if group == ROOT else root[group]).update(links)
     return root

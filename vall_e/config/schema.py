@@ -47,7 +47,7 @@ class Config:
     codec: CodecConfig = setting(CodecConfig, "The neural codec's facts.")
     dataset: DatasetConfig = setting(DatasetConfig, "The speech.")
     model: ModelConfig = setting(ModelConfig, "The language model.")
-    loras: dict[str, LoraConfig] = setting({}, "Adapters by name.", needs="adapters (LoRA)")
+    loras: dict[str, LoraConfig] = setting({}, "Adapters by name: +lora@loras.NAME=OPTION.", needs="adapters (LoRA)")
     hyperparameters: HyperparametersConfig = setting(HyperparametersConfig, "The optimisation.")
     trainer: TrainerConfig = setting(TrainerConfig, "The run.")
     evaluation: EvaluationConfig = setting(EvaluationConfig, "The evaluation.")

@@ -21,10 +21,11 @@ C = TypeVar("C")
 log = logging.getLogger(__name__)
 
 
-def seal(raw: DictConfig, kind: type[C]) -> C:
+def seal(raw: DictConfig, kind: type[C], *, may_lack_components: bool = False) -> C:
     """The composed tree as an instance of `kind`, with everything derived that follows from other settings.
 
-    ConfigError with every unknown, missing, refused or unavailable setting, a line each.
+    ConfigError with every unknown, missing, refused or unavailable setting, a line each. With `may_lack_components` the
+    unavailable ones pass: to look at, not to run.
     """
     if OmegaConf.get_type(raw) is not kind:
         raw = OmegaConf.merge(OmegaConf.structured(kind), raw)  # type: ignore[assignment]
@@ -33,7 +34,7 @@ def seal(raw: DictConfig, kind: type[C]) -> C:
         raise ConfigError("\n".join(strangers + missing))
     sealed: C = OmegaConf.to_object(raw)  # type: ignore[assignment]
     notes = derive(sealed) if isinstance(sealed, Config) else []
-    if found := [*strangers, *problems(sealed), *unavailable(sealed)]:
+    if found := [*strangers, *problems(sealed), *([] if may_lack_components else unavailable(sealed))]:
         raise ConfigError("\n".join(found))
     for note in notes:
         log.info("Derived: %s", note)

@@ -26,6 +26,8 @@ class Rule:
     """The missing component that every value but the default needs."""
     options_need: Mapping[str, str] = field(default_factory=dict)
     """The missing component that a value needs, by lower-case name."""
+    takes: tuple[Any, ...] = ()
+    """The names and types that a setting declared as Any takes; `problems()` of its class judges the value."""
 
     def problem(self, value: Any) -> str | None:
         """Why `value` is refused, or None. Every item of a list is judged by itself; None passes."""
@@ -90,12 +92,14 @@ def setting(
     allowed: Sequence[str] = (),
     needs: str = "",
     options_need: Mapping[str, str] | None = None,
+    takes: Sequence[Any] = (),
 ) -> Any:
     """A dataclass field with its meaning and range; a mutable default is copied for every instance.
 
-    `needs` and `options_need` name components that this version lacks: see `Rule`.
+    `needs` and `options_need` name components that this version lacks, `takes` tells what Any is: see `Rule`.
     """
-    rule = Rule(meaning, default, at_least, above, at_most, below, tuple(allowed), needs, options_need or {})
+    names, kinds, missing = tuple(allowed), tuple(takes), options_need or {}
+    rule = Rule(meaning, default, at_least, above, at_most, below, names, needs, missing, kinds)
     if isinstance(default, (list, dict)):
         return field(default_factory=lambda: deepcopy(default), metadata={"rule": rule})
     if isinstance(default, type):
