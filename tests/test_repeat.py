@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from vall_e.config.run_record import read_record
+from vall_e.config.records.run_record import read_record
 from vall_e.repeat import doubts
 
 from .small_run import environment, losses

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from vall_e.config.environment import environment
-from vall_e.config.run_diff import differing
-from vall_e.config.run_preset import NAME, additions, check_preset, quoted, write_preset
-from vall_e.config.run_record import LAUNCHES, RunRecord, read_job, read_record
+from vall_e.config.records.environment import environment
+from vall_e.config.records.run_diff import differing
+from vall_e.config.records.run_preset import NAME, additions, check_preset, quoted, write_preset
+from vall_e.config.records.run_record import LAUNCHES, RunRecord, read_job, read_record
 from vall_e.errors import ConfigError
 from vall_e.launch import launch
 

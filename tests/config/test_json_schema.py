@@ -10,7 +10,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from vall_e.config.conf_dir import conf_dir
-from vall_e.config.json_schema import schemas
+from vall_e.config.documentation.json_schema import schemas
 from vall_e.config.nearest import groups, options
 
 jsonschema = pytest.importorskip("jsonschema")

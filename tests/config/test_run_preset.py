@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from vall_e.config.composing import compose_config
 from vall_e.config.conf_dir import conf_dir
-from vall_e.config.run_preset import NAME, additions, check_preset, quoted, write_preset
+from vall_e.config.records.run_preset import NAME, additions, check_preset, quoted, write_preset
 from vall_e.config.setting import setting
 from vall_e.config.versions import VERSION_BASE
 from vall_e.errors import ConfigError

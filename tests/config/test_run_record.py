@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from vall_e.config.run_record import read_job, read_record
+from vall_e.config.records.run_record import read_job, read_record
 from vall_e.errors import ConfigError
 
 from .test_apps import REPOSITORY, SMALL_APP, run
 
-CODE = "import json; from vall_e.config.environment import git_state; print(json.dumps(git_state()))"
+CODE = "import json; from vall_e.config.records.environment import git_state; print(json.dumps(git_state()))"
 
 
 @pytest.fixture

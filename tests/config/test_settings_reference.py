@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from vall_e.config.json_schema import schemas
+from vall_e.config.documentation.json_schema import schemas
+from vall_e.config.documentation.reference import entries, sections
+from vall_e.config.documentation.settings_page import page
+from vall_e.config.documentation.show import overview, shown_names
 from vall_e.config.nearest import groups, options, settings
-from vall_e.config.reference import entries, sections
 from vall_e.config.schema import Config
-from vall_e.config.settings_page import page
-from vall_e.config.show import overview, shown_names
 from vall_e.errors import ConfigError
 
 REPOSITORY = Path(__file__).parents[2]

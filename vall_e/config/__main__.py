@@ -11,10 +11,10 @@ from pathlib import Path
 from vall_e.launch import end_with_reader, launch
 
 from .deepspeed_dict import composed_deepspeed_dict
-from .json_schema import write_schemas
-from .run_diff import run_diff
-from .settings_page import write_page
-from .show import overview, shown_names
+from .documentation.json_schema import write_schemas
+from .documentation.settings_page import write_page
+from .documentation.show import overview, shown_names
+from .records.run_diff import run_diff
 
 
 def parser() -> ArgumentParser:

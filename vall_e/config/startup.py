@@ -19,8 +19,8 @@ from .checks import CHECKS
 from .codec_training import CodecTrainingConfig
 from .explain import explain, is_users
 from .origins import job_origins, with_origins
+from .records.run_record import keep_record
 from .register import register
-from .run_record import keep_record
 from .schema import Config
 from .seal import seal
 from .search_path import ambiguous

@@ -10,11 +10,11 @@ from functools import cache, cached_property
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from .codec_training import CodecTrainingConfig
-from .lora import LoraConfig
-from .register import LINKS
-from .schema import Config
-from .setting import Rule, shown
+from ..codec_training import CodecTrainingConfig
+from ..lora import LoraConfig
+from ..register import LINKS
+from ..schema import Config
+from ..setting import Rule, shown
 
 WORDS = {int: "whole number", float: "number", bool: "true or false", str: "text", NoneType: "null", Any: "any value"}
 LINKED = re.compile(r"\$\{([\w.]+)\}")

@@ -8,8 +8,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from .conf_dir import conf_dir
-from .nearest import groups, options
+from ..conf_dir import conf_dir
+from ..nearest import groups, options
 
 PACKAGES = {"lora": "loras.NAME"}
 """Where the settings of a group's fragments land, if not in the section of the group's name."""

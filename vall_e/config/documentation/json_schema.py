@@ -11,10 +11,10 @@ from typing import Any, get_args, get_origin
 
 from vall_e.atomic import replace_text
 
+from ..nearest import groups
+from ..setting import Rule
 from .fragments import is_global
-from .nearest import groups
 from .reference import Entry, Section, sections
-from .setting import Rule
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 ROOT = "config.schema.json"

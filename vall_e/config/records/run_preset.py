@@ -13,12 +13,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from vall_e.atomic import replace_text
 
-from .conf_dir import conf_dir
-from .nearest import groups
-from .register import register
-from .schema import Config
-from .seal import seal
-from .versions import VERSION_BASE
+from ..conf_dir import conf_dir
+from ..nearest import groups
+from ..register import register
+from ..schema import Config
+from ..seal import seal
+from ..versions import VERSION_BASE
 
 NAME = "repeat"
 

@@ -8,9 +8,9 @@ from textwrap import wrap
 
 from vall_e.errors import ConfigError
 
+from ..help import titled
+from ..nearest import groups, nearest, options
 from .fragments import by_default, first_comment, place, setters
-from .help import titled
-from .nearest import groups, nearest, options
 from .reference import Entry, Section, entries, sections, typed
 
 WIDTH = 120

@@ -14,8 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 from vall_e.atomic import replace_text
 from vall_e.errors import ConfigError
 
+from ..origins import job_origins
 from .environment import launch
-from .origins import job_origins
 
 SETTINGS = "config.resolved.yaml"
 ORIGINS = "origins.yaml"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from vall_e.atomic import replace_text
 
+from ..nearest import groups, options
 from .fragments import by_default, first_comment, place
-from .nearest import groups, options
 from .reference import Entry, Section, sections, typed
 from .show import about
 

@@ -13,10 +13,10 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
-from .conf_dir import conf_dir
-from .dotted import flat
+from ..conf_dir import conf_dir
+from ..dotted import flat
 
-PACKAGE = Path(__file__).resolve().parents[1]
+PACKAGE = Path(__file__).resolve().parents[2]
 
 
 def launch(app: str, settings: Mapping[str, Any]) -> dict[str, Any]:

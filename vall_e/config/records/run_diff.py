@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .dotted import flat
-from .origins import origin_of
+from ..dotted import flat
+from ..origins import origin_of
 from .run_record import LAUNCHES, RunRecord, read_record
 
 Row = tuple[str, str, str]  # key, in the one run, in the other

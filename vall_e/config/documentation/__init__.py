@@ -1,0 +1,1 @@
+"""What the schema says of itself: tables, a page, JSON Schemas."""
