@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable
 
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
-
 from vall_e.config.complaints import complaints
-from vall_e.config.explain import explain, is_users
+from vall_e.config.explain import explain
+from vall_e.config.fault import is_users
+from vall_e.config.flags import flags
 from vall_e.config.register import register
 from vall_e.config.schema import Config
+from vall_e.errors import VallEError
 from vall_e.sweep_callback import ranking
 
 SHOWING = {"--cfg", "-c", "--info", "-i", "--help", "-h", "--hydra-help"}
@@ -25,18 +26,18 @@ def launch(main: Callable[[], object], app: str = "", root: type = Config) -> No
     With the name of the `app` and the `root` of its settings all refused settings are told, not the first alone. With
     HYDRA_FULL_ERROR=1 in the environment errors show their tracebacks, too.
     """
-    register()
-    main = ranking()(main)
     if any(argument.partition("=")[0] in SHOWING for argument in sys.argv[1:]):
         end_with_reader()
-    if os.environ.get("HYDRA_FULL_ERROR"):
-        main()
-        return
+    with_traceback = bool(os.environ.get("HYDRA_FULL_ERROR"))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises to us instead of printing and leaving
+    warnings.filterwarnings("error", "provider=.* is not available")  # Hydra goes on without a folder that was named
     try:
-        main()
+        register()
+        if app:
+            flags(sys.argv[1:])
+        ranking()(main)()
     except Exception as error:
-        if not is_users(error):
+        if with_traceback or not is_users(error):
             raise
         print("\n".join(told(error, app, root)), file=sys.stderr)
         sys.exit(2)
@@ -44,8 +45,7 @@ def launch(main: Callable[[], object], app: str = "", root: type = Config) -> No
 
 def told(error: BaseException, app: str, root: type) -> list[str]:
     """What a user is told of an error: one sentence, or one for each setting that Hydra refuses."""
-    refused_by_hydra = isinstance(error, (HydraException, OmegaConfBaseException))
-    if app and refused_by_hydra and (found := complaints(app, sys.argv[1:], root)):
+    if app and not isinstance(error, VallEError) and (found := complaints(app, sys.argv[1:], root)):
         return found
     return [explain(error)]
 

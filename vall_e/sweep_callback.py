@@ -20,7 +20,8 @@ from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from vall_e.config.explain import explain, is_users
+from vall_e.config.explain import explain
+from vall_e.config.fault import is_users
 from vall_e.errors import SweepError
 from vall_e.sweeping.finish import finish
 from vall_e.sweeping.job_result import JobResult, Status, write_result

@@ -8,7 +8,8 @@ import pytest
 from hydra.errors import HydraException
 
 from vall_e.config.composing import compose_config
-from vall_e.config.explain import explain, is_users
+from vall_e.config.explain import explain
+from vall_e.config.fault import is_users
 from vall_e.config.schema import Config
 from vall_e.config.seal import seal
 
@@ -26,7 +27,7 @@ REFUSED = {
     "experiment=dem": ["experiment=dem", "nearest: experiment=demo"],
     "experiment=sweep/learning": ["experiment=sweep/learning does", "nearest: experiment=sweep/learning-rate"],
     "experiment=[demo,dem]": ["experiment=dem does not exist", "nearest: experiment=demo"],
-    "experiment=null": ["experiment=[]"],
+    "experiment=null": ["the name of one of its options"],
     "codec=focos": ["codec=focos does not exist", "allowed: builtin, dac, encodec, vocos", "nearest: codec=vocos"],
     "model.dropout=abc": ["model.dropout=abc", "allowed: a number, at least 0, below 1"],
     "model.dropout=[1]": ["model.dropout=[1]", "a number"],

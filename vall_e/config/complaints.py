@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hydra._internal.utils import get_args_parser
+from hydra import compose
 from omegaconf import DictConfig
 
 from vall_e.errors import ConfigError
 
-from .composing import compose_config
-from .explain import explain, is_users
+from .composing import fragments
+from .explain import explain
+from .fault import is_users
+from .flags import flags
 from .origins import origins, with_origins
 from .schema import Config
 from .seal import seal
@@ -22,27 +24,41 @@ def complaints(app: str, arguments: Sequence[str], root: type = Config) -> list[
 
     An override that Hydra refuses is set aside and the others are composed again, until they compose.
     """
-    args = get_args_parser().parse_args(list(arguments))
-    if args.multirun:
+    given = flags(arguments)
+    no_folder = given.config_dir and not Path(given.config_dir).is_dir()
+    if given.multirun or given.shell_completion or given.config_path or no_folder:
         return []
-    overrides = list(args.overrides)
-    given = [f"hydra.searchpath=[file://{Path(args.config_dir).absolute()}]"] if args.config_dir else []
+    with fragments(given.config_dir):
+        return list(dict.fromkeys(_complaints(given.config_name or app, list(given.overrides), root)))
+
+
+def _complaints(name: str, overrides: list[str], root: type) -> list[str]:
     told: list[str] = []
-    while isinstance(composed := _composed(app, overrides + given), str):
-        told.append(composed)
-        culprit = next(
-            (o for o in overrides if _composed(app, [x for x in overrides if x != o] + given) != composed), None
-        )
+    while isinstance(composed := _composed(name, overrides), str):
+        culprit = _culprit(name, overrides, composed)
+        named = culprit is None or _key(culprit) in composed or "=" in composed
+        told.append(composed if named else f"{culprit}: {composed}")
         if culprit is None:
             return told
         overrides.remove(culprit)
-    refused = with_origins("\n".join(_refused(composed, root)), origins(app, overrides + given)).splitlines()
-    return list(dict.fromkeys(told + refused))
+    return told + with_origins("\n".join(_refused(composed, root)), origins(name, overrides)).splitlines()
 
 
-def _composed(app: str, overrides: Sequence[str]) -> DictConfig | str:
+def _culprit(name: str, overrides: list[str], complaint: str) -> str | None:
+    """The override without which the complaint ends, one that it names rather than another."""
+    for override in sorted(overrides, key=lambda override: _key(override) not in complaint):
+        if _composed(name, [other for other in overrides if other != override]) != complaint:
+            return override
+    return None
+
+
+def _key(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0]
+
+
+def _composed(name: str, overrides: list[str]) -> DictConfig | str:
     try:
-        return compose_config(app, overrides)
+        return compose(name, overrides)
     except Exception as error:
         if not is_users(error):
             raise

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import get_type_hints
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException, ValidationError
@@ -16,29 +15,19 @@ from yaml import YAMLError
 from vall_e.errors import MissingExtra, VallEError
 
 from .nearest import groups, hint, options, unknown_setting
+from .reworded import reworded
 from .setting import shown
-
-# A ValueError of Hydra's own for `group=null`, the only error of a user that Hydra raises without a class for it.
-NOT_AN_OPTION = "Config group override must be a string or a list"
+from .wanted import wanted
 
 # Hydra's plugins for sweeps, by the option they bring.
 PLUGINS = {"hydra/sweeper=optuna": "hydra-optuna-sweeper", "hydra/launcher=joblib": "hydra-joblib-launcher"}
 
-NO_SUCH_GROUP = re.compile(r"(?:Could not override '([^']+)'. No match|No earlier Group Default for '([^']+)')")
 # Hydra's advice to append with a + would hide a misspelt name; the types are OmegaConf's, not the user's.
-NOISE = ("To append", "reference_type=", "object_type=")
-
-
-def is_users(error: BaseException) -> bool:
-    """Whether a user can mend what was raised."""
-    known = (HydraException, OmegaConfBaseException, VallEError, YAMLError)
-    return isinstance(error, known) or (isinstance(error, ValueError) and str(error).startswith(NOT_AN_OPTION))
+NOISE = ("To append", "reference_type=", "object_type=", "full_key:", "provider=", "Config search path", "Search path")
 
 
 def explain(error: BaseException) -> str:
-    """The message for the user, of an error that `is_users`."""
-    if str(error).startswith(NOT_AN_OPTION):
-        return "a group takes the name of one of its options; experiment=[] takes no experiment"
+    """The sentence for the user, of an error that `is_users`."""
     for link in _chain(error):
         if isinstance(link, VallEError):
             key = getattr(error, "full_key", None)
@@ -46,7 +35,7 @@ def explain(error: BaseException) -> str:
     for link in _chain(error):
         if sentence := _sentence(link, error):
             return f"{_place(error)}{sentence}"
-    return "\n".join(dict.fromkeys(_lines(error)))
+    return " ".join(dict.fromkeys(_lines(error)))
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -59,8 +48,10 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _sentence(error: BaseException, outermost: BaseException) -> str | None:
     if isinstance(error, OverrideParseException):
         return _unreadable(str(error.override))
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        return _unknown_option(str(error.missing_cfg_file), error.options or ())
+    if isinstance(error, MissingConfigException):
+        return _not_found(error)
+    if isinstance(error, YAMLError):
+        return _not_yaml(error)
     key = getattr(error, "full_key", None)
     if isinstance(error, (ConfigAttributeError, ConfigKeyError)) and key:
         if isinstance(error.object_type, type) and is_dataclass(error.object_type):
@@ -68,7 +59,11 @@ def _sentence(error: BaseException, outermost: BaseException) -> str | None:
         return f"{key}: a new entry is written with a plus sign, +{key}=VALUE"
     if isinstance(error, ValidationError) and key:
         return _refused(key, error)
-    return None
+    if sentence := reworded(str(error)):
+        return sentence
+    if isinstance(error, OmegaConfBaseException) and key:
+        return f"{key}: {str(error).splitlines()[0]}"
+    return _unusable(error) if isinstance(error, OSError) and error.filename else None
 
 
 def _unreadable(override: str) -> str:
@@ -83,15 +78,32 @@ def _given(key: str, outermost: BaseException) -> str | None:
     return found[1] if found else None
 
 
-def _unknown_option(file: str, listed: Iterable[str]) -> str | None:
+def _not_found(error: MissingConfigException) -> str | None:
+    """Of a group's option that does not exist; Hydra tells its name apart, or between quotes."""
+    quoted = re.search(r"Could not (?:load|find) '([^']+)'", str(error))
+    file = quoted[1] if quoted else error.missing_cfg_file or ""
+    if "/" not in file:
+        return None
     ours = file.partition("/")[0] in groups()
     group, _, option = file.partition("/") if ours else file.rpartition("/")
     if package := PLUGINS.get(f"{group}={option}"):
         return str(MissingExtra(package, "sweep", f"{group}={option}"))
-    allowed = sorted({*listed, *(options(group) if ours else ())})  # Hydra lists no folders, and nothing of a list
-    if not allowed:
-        return None
-    return f"{group}={option} does not exist, allowed: {', '.join(allowed)}{hint(option, allowed, f'{group}=')}"
+    # Hydra lists no folders, and nothing of a list
+    allowed = sorted({*(error.options or ()), *(options(group) if ours else ())})
+    told = f", allowed: {', '.join(allowed)}{hint(option, allowed, f'{group}=')}" if allowed else ""
+    return f"{group}={option} does not exist{told}"
+
+
+def _not_yaml(error: YAMLError) -> str:
+    lines = dict.fromkeys(map(str.strip, str(error).splitlines()))
+    places = [line for line in lines if line.startswith("in ")]
+    return f"{' '.join(line for line in lines if line not in places)} {places[-1] if places else ''}".strip()
+
+
+def _unusable(error: OSError) -> str:
+    is_fragment = str(error.filename).endswith(".yaml")
+    setting = "" if is_fragment else "; hydra.run.dir, hydra.sweep.dir and hydra.output_subdir name where a job writes"
+    return f"{error.filename}: {error.strerror}{setting}"
 
 
 def _refused(key: str, error: ValidationError) -> str:
@@ -112,35 +124,15 @@ def _refused(key: str, error: ValidationError) -> str:
     return f"{value} is not allowed, allowed: {allowed}{near}"
 
 
-def wanted(kind: Any) -> str:
-    """The values of a declared type in words, for example `a whole number or null`."""
-    if get_origin(kind) in (Union, UnionType):
-        return " or ".join(wanted(part) for part in get_args(kind))
-    if get_origin(kind) is list:
-        return f"a list, [X, Y], of which each is {wanted(get_args(kind)[0])}"
-    if get_origin(kind) is dict:
-        return "a mapping, {name: value}"
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return ", ".join(member.name for member in kind)
-    if is_dataclass(kind):
-        return "a group of settings"
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
-    return words.get(kind, "any value")
-
-
 def _place(error: BaseException) -> str:
     """`In 'model/mine': ` when a fragment and not the command line is at fault."""
-    first = str(error).splitlines()[0] if str(error) else ""
-    return (
-        first.split(": ", 1)[0] + ": "
-        if first.startswith("In '") and not isinstance(error, MissingConfigException)
-        else ""
-    )
+    found = re.match(r"In '([^']+)': ", str(error))
+    is_apps = isinstance(error, MissingConfigException) and found and re.match(r"hydra/|[^/]+$", found[1])
+    return found[0] if found and not is_apps else ""
 
 
 def _lines(error: BaseException) -> Iterator[str]:
     for link in _chain(error):
-        for line in map(str.strip, str(link).splitlines()):
-            if line and not line.startswith(NOISE):
-                group = NO_SUCH_GROUP.search(line)
-                yield line + (hint(group[1] or group[2], groups()) if group else "")
+        if not isinstance(link, (HydraException, OmegaConfBaseException, ValueError)) or not str(link):
+            yield f"{type(link).__name__} within Hydra:"
+        yield from (line for line in map(str.strip, str(link).splitlines()) if line and not line.startswith(NOISE))

@@ -87,11 +87,9 @@ class ModelExperimentalConfig:
     def problems(self) -> Iterator[str]:
         """Relations between settings that do not hold."""
         p = self.rvq_levels_p
-        if not (
-            p in ("auto", "equal") or (isinstance(p, list) and p and all(isinstance(q, int) and q >= 0 for q in p))
-        ):
+        if not (p in ("auto", "equal") or (isinstance(p, list) and p and all(type(q) is int and q >= 0 for q in p))):
             yield f"rvq_levels_p={p!r} is not allowed, allowed: auto, equal, or a list of levels"
-        if len(self.rvq_level_range) not in (0, 2):
+        if len(self.rvq_level_range) not in (0, 2) or self.rvq_level_range != sorted(self.rvq_level_range):
             yield f"rvq_level_range={self.rvq_level_range} must be [] or two levels, the lower first"
         for name in ("token_dropout_rvq_levels", "masking_train_rvq_levels"):
             levels = getattr(self, name)

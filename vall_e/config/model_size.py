@@ -37,8 +37,10 @@ def size_problems(size: Any) -> Iterator[str]:
             yield f"size={size}: {min(moved)} is a setting of its own, model.{min(moved)}"
         elif missing or foreign:
             yield f"size={size} must have dim, heads, layers and may have label"
-        elif any(not isinstance(size[k], int) or size[k] < 1 for k in ("dim", "heads", "layers")):
+        elif any(type(size[k]) is not int or size[k] < 1 for k in ("dim", "heads", "layers")):
             yield f"size={size}: dim, heads and layers must be whole numbers above 0"
+        elif not isinstance(size.get("label", ""), str):
+            yield f"size={size}: label must be text"
         elif size["dim"] % (2 * size["heads"]):
             yield f"size={size}: dim must be an even multiple of heads"
     elif isinstance(size, str):

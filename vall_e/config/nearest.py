@@ -13,6 +13,9 @@ from vall_e.errors import ConfigError
 from .schema import Config
 from .search_path import folders
 
+ADAPTER = "+lora@loras.NAME"
+"""How the only group is chosen from that is no setting of the root."""
+
 
 def nearest(word: str, names: Iterable[str], cutoff: float = 0.6) -> str | None:
     """The one of `names` that is most like `word`, if it is alike by `cutoff` (0 to 1)."""
@@ -42,7 +45,7 @@ def unknown_setting(key: str, value: str | None, parent: type) -> str:
     if parent is Config:
         siblings += [group for group in groups() if group not in siblings]
     elsewhere = {} if key.startswith("hydra.") else _by_last_name(Config if dot else parent)
-    near = nearest(name, siblings)
+    near = ADAPTER if key == "lora" else nearest(name, siblings)
     if near is None and (other := nearest(name, elsewhere)):
         full = elsewhere[other]
     else:

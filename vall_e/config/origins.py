@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
-from hydra import initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -20,10 +19,9 @@ from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
+from .composing import fragments
 from .conf_dir import conf_dir
 from .dotted import flat
-from .register import register
-from .versions import VERSION_BASE
 
 SCHEMAS = "vall_e"  # the provider of the schemas that `register` stores
 
@@ -43,7 +41,8 @@ def origins(config_name: str, overrides: Sequence[str]) -> dict[str, str]:
             if part.config_path and (loaded := repository.load_config(part.config_path)):
                 _lay(found, _settings(loaded, part.package or ""), _file(loaded, part.config_path))
         for override in composed.config_overrides:
-            origin = None if override.is_delete() else f"override {override.input_line}"
+            line = str(override.input_line).replace("\n", "\\n")
+            origin = None if override.is_delete() else f"override {line}"
             _lay(found, _assigned(override), origin)
     return {key: found[key] for key in sorted(found) if key.partition(".")[0] != "hydra"}
 
@@ -85,9 +84,8 @@ def _config_loader() -> Iterator[ConfigLoaderImpl]:
     if GlobalHydra.instance().is_initialized():
         yield cast(ConfigLoaderImpl, GlobalHydra.instance().config_loader())
         return
-    register()
-    with initialize_config_dir(conf_dir(), **VERSION_BASE):
-        yield cast(ConfigLoaderImpl, GlobalHydra.instance().config_loader())
+    with fragments() as loader:
+        yield loader
 
 
 def _lay(found: dict[str, str], keys: Iterable[str], origin: str | None) -> None:

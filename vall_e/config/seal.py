@@ -8,10 +8,12 @@ from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from vall_e.errors import ConfigError
 
 from .derive import derive
+from .explain import explain
 from .nearest import unknown_setting
 from .schema import Config
 from .setting import rules
@@ -32,13 +34,26 @@ def seal(raw: DictConfig, kind: type[C], *, may_lack_components: bool = False) -
     strangers = list(_strangers(raw))
     if missing := list(_missing(raw)):
         raise ConfigError("\n".join(strangers + missing))
-    sealed: C = OmegaConf.to_object(raw)  # type: ignore[assignment]
+    try:
+        sealed: C = OmegaConf.to_object(raw)  # type: ignore[assignment]
+    except OmegaConfBaseException as error:  # an interpolation leads nowhere
+        raise ConfigError("\n".join([*strangers, explain(error)])) from error
     notes = derive(sealed) if isinstance(sealed, Config) else []
     if found := [*strangers, *problems(sealed), *([] if may_lack_components else unavailable(sealed))]:
-        raise ConfigError("\n".join(found))
+        raise ConfigError("\n".join(_first_of_each(found)))
     for note in notes:
         log.info("Derived: %s", note)
     return sealed
+
+
+def _first_of_each(sentences: list[str]) -> Iterator[str]:
+    """The first of the sentences on each key: what follows from a refused value is of no use."""
+    told: set[str] = set()
+    for sentence in sentences:
+        key = sentence.partition(":")[0].partition("=")[0]
+        if key not in told:
+            yield sentence
+        told.add(key)
 
 
 def problems(config: Any, prefix: str = "") -> Iterator[str]:

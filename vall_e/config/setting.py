@@ -10,6 +10,8 @@ from enum import Enum
 from math import isfinite
 from typing import Any
 
+LARGEST = 2.0**63  # what a 64-bit integer holds
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -30,16 +32,19 @@ class Rule:
     """The names and types that a setting declared as Any takes; `problems()` of its class judges the value."""
 
     def problem(self, value: Any) -> str | None:
-        """Why `value` is refused, or None. Every item of a list is judged by itself; None passes."""
+        """Why `value` is refused, or None. Every item of a list or mapping is judged by itself; None passes."""
         if value is None:
             return None
-        if isinstance(value, (list, tuple)):
-            return next((p for p in map(self.problem, value) if p), None)
+        if isinstance(value, (list, tuple, dict)):
+            items = value.values() if isinstance(value, dict) else value
+            return next((p for p in map(self.problem, items) if p), None)
         if self.allowed and isinstance(value, str):
             return self._not_allowed(value)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            if not isfinite(value):
+            if isinstance(value, float) and not isfinite(value):
                 return f"{value} is not allowed, allowed: a finite number"
+            if abs(value) >= LARGEST:
+                return f"{value} is out of range, allowed: {self.span() or 'any number'}, and below {LARGEST:g}"
             if not self._within(value):
                 return f"{value} is out of range, allowed: {self.span()}"
         return None

@@ -17,7 +17,8 @@ from vall_e.errors import ConfigError, SweepError
 
 from .checks import CHECKS
 from .codec_training import CodecTrainingConfig
-from .explain import explain, is_users
+from .explain import explain
+from .fault import is_users
 from .origins import job_origins, with_origins
 from .records.run_record import keep_record
 from .register import register

@@ -11,10 +11,10 @@ from typing import Any, get_args, get_origin, get_type_hints
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from vall_e.config.explain import wanted
 from vall_e.config.nearest import nearest, settings
 from vall_e.config.schema import Config
 from vall_e.config.setting import Rule
+from vall_e.config.wanted import wanted
 from vall_e.errors import ConfigError
 
 from .outcome import Keys, dotted, shown
