@@ -30,6 +30,6 @@ Run folder   $run    settings, log, checkpoints; weights in $weights
 
 Loss is nats per code: 6.9 knows nothing, 0 knows the speech by heart. Accuracy is how often the right code is among the
 ten likeliest. Mel-STFT compares output and original: 0 is equal, about 1 the best a codec of this size does between two
-readings, above 2 noise. Five minutes of speech can be learnt by heart but teach no English: known.wav should be words,
+readings, above 2 noise. Five sentences a voice can be learnt by heart but teach no English: known.wav should be words,
 hello.wav is babble in a human voice. More speech and more time change that: python -m vall_e.train --help
 END
