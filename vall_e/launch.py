@@ -31,6 +31,7 @@ def launch(main: Callable[[], object], app: str = "", root: type = Config) -> No
     with_traceback = bool(os.environ.get("HYDRA_FULL_ERROR"))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises to us instead of printing and leaving
     warnings.filterwarnings("error", "provider=.* is not available")  # Hydra goes on without a folder that was named
+    warnings.filterwarnings("ignore", r".*resolved _target_='vall_e\.")  # Hydra 1.4 has no way to trust our callback
     try:
         register()
         if app:

@@ -36,7 +36,7 @@ def _complaints(name: str, overrides: list[str], root: type) -> list[str]:
     told: list[str] = []
     while isinstance(composed := _composed(name, overrides), str):
         culprit = _culprit(name, overrides, composed)
-        named = culprit is None or _key(culprit) in composed or "=" in composed
+        named = culprit is None or "=" in composed or (_key(culprit) and _key(culprit) in composed)
         told.append(composed if named else f"{culprit}: {composed}")
         if culprit is None:
             return told
@@ -45,11 +45,14 @@ def _complaints(name: str, overrides: list[str], root: type) -> list[str]:
 
 
 def _culprit(name: str, overrides: list[str], complaint: str) -> str | None:
-    """The override without which the complaint ends, one that it names rather than another."""
+    """The override without which the complaint ends: one that it names, or without which all composes."""
+    changing: str | None = None
     for override in sorted(overrides, key=lambda override: _key(override) not in complaint):
-        if _composed(name, [other for other in overrides if other != override]) != complaint:
+        rest = _composed(name, [other for other in overrides if other != override])
+        if rest != complaint and (not isinstance(rest, str) or _key(override) in complaint):
             return override
-    return None
+        changing = changing or (override if rest != complaint else None)
+    return changing
 
 
 def _key(override: str) -> str:

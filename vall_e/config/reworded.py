@@ -51,7 +51,7 @@ REWORDINGS: tuple[tuple[str, Rewording], ...] = (
     ),
     (r"An item is already at '(.*)'", lambda found: f"{found[1]}: it exists, and is set without a plus sign"),
     (
-        r"Config group override must be a string or a list",
+        r"Config group override must be a string or a list|argument of type '\w+' is not (?:a container or )?iterable",
         lambda found: "a group takes the name of one of its options, or of several in [] where it takes a list",
     ),
     (r"You must specify '(.*)', e\.g", lambda found: f"{found[1]}: one of its options must be chosen"),
