@@ -132,7 +132,7 @@ CONFLICTS = (
     ("dataset.sample_max_duration_batch=1", "dataset.duration_range=[1,12]"),
     ("dataset.duration_range=[5,1]", "dataset.validate=true"),
     ("model.experimental.rvq_levels_p=[0,9]", "model.resp_levels=8"),
-    ("model.experimental.rvq_level_range=[0,7]", "model.capabilities=[ar]"),
+    ("model.experimental.rvq_level_range=[0,9]", "model.resp_levels=8"),
 )
 
 

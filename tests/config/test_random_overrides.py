@@ -18,7 +18,6 @@ from vall_e.config.fault import is_users
 from vall_e.config.nearest import groups, options
 from vall_e.config.schema import Config
 from vall_e.config.seal import seal
-from vall_e.errors import ConfigError
 
 from .drawn_mistakes import (
     BROKEN,
@@ -54,7 +53,8 @@ def composed(*choices: str) -> Config | None:
     """Sealed settings with options chosen; None where one needs what is missing, or they do not go together."""
     try:
         return seal(compose_config("train", choices), Config)
-    except ConfigError:
+    except Exception as error:
+        assert is_users(error), error
         return None
 
 

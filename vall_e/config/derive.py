@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from .hyperparameters import SCHEDULERS
 from .schema import Config
 from .setting import shown
 from .trainer import Backend, WeightDtype
@@ -18,7 +19,8 @@ def derive(config: Config) -> list[str]:
 
 def _scheduler(config: Config) -> Iterator[str]:
     hyper = config.hyperparameters
-    if hyper.scheduler_type and not hyper.scheduler:
+    is_known = hyper.scheduler_type.lower() in map(str.lower, SCHEDULERS)  # one that is not is refused by its own name
+    if hyper.scheduler_type and is_known and not hyper.scheduler:
         hyper.scheduler, hyper.scheduler_type = hyper.scheduler_type, ""
         yield f"hyperparameters.scheduler={hyper.scheduler}, from its old name scheduler_type"
     if hyper.scheduler == "schedulefree" and config.optimizations.dadaptation:
