@@ -15,7 +15,7 @@ $(READY): pyproject.toml scripts/install.sh
 	PYTHON="$(PYTHON)" sh scripts/install.sh "$(VENV)"
 	touch $@
 
-demo: $(READY)  ## Prepare, train, evaluate and speak: about eight minutes on a CPU, nothing but Python packages downloaded
+demo: $(READY)  ## Prepare, train, evaluate and speak: about seven minutes on a CPU, nothing but Python packages downloaded
 	BIN="$(BIN)" sh scripts/demo.sh
 
 test: $(READY)  ## Run the tests
