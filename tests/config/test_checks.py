@@ -41,6 +41,13 @@ def test_weights_trained_with_other_masks_are_refused_though_their_tensors_would
     ]
 
 
+def test_weights_of_explicit_dimensions_are_compared_whole(tmp_path: Path) -> None:
+    path = weights_file(tmp_path / "w.safetensors", size={"dim": 64, "heads": 2, "layers": 1})
+    check(path, "model.size={dim:64,heads:2,layers:1}")
+    with pytest.raises(ConfigError, match=r"model\.size=\{'dim': 64, 'heads': 2, 'layers': 2\} contradicts"):
+        check(path, "model.size={dim:64,heads:2,layers:2}")
+
+
 def test_rows_may_differ_when_modules_are_resized(tmp_path: Path) -> None:
     path = weights_file(tmp_path / "w.safetensors", langs=2)
     check(path, "trainer.resize_modules=true")

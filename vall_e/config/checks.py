@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
 from vall_e.errors import ConfigError, DataError
 
-from .dotted import flat
 from .facts import DatasetFacts, dataset_facts, vocabulary_size, weights_settings
 from .schema import Config
 from .setting import shown
@@ -61,8 +61,7 @@ def check_weights(config: Config) -> None:
     """The weights to start from were trained with the architecture of `model`, even where others would fit."""
     if config.weights is None:
         return
-    learnt = flat(weights_settings(config.weights))
-    ours = flat(asdict(config.model))
+    learnt, ours = _by_name(weights_settings(config.weights)), _by_name(asdict(config.model))
     found = [
         f"model.{key}={shown(ours[key])} contradicts weights={config.weights}, which have {shown(learnt[key])}"
         for key in ARCHITECTURE
@@ -70,6 +69,13 @@ def check_weights(config: Config) -> None:
     ]
     if found:
         raise ConfigError("\n".join(found))
+
+
+def _by_name(model: dict[str, Any]) -> dict[str, Any]:
+    """Settings of a model, those of its section `experimental` by dotted names; `size` may be a mapping."""
+    switches = model.get("experimental")
+    inner = switches if isinstance(switches, dict) else {}
+    return {**model, **{f"experimental.{name}": value for name, value in inner.items()}}
 
 
 def described(path: str, facts: DatasetFacts) -> str:

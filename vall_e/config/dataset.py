@@ -92,7 +92,7 @@ class DatasetConfig:
     prompt_similar_top_k_offset: int = setting(0, "Nearest utterances that are skipped.", at_least=0, needs=SIMILARITY)
     prompt_inject_noise: bool = setting(False, "Mix noise into prompts.", needs=NOISY_TASKS)
     resps_max_samples: int = setting(1, "Utterances joined into one target at most.", at_least=1, needs=JOINING)
-    resps_append_p: float = setting(1.0, "Chance of such joining.", at_least=0, at_most=1)
+    resps_append_p: float = setting(1.0, "Chance of such joining.", at_least=0, at_most=1, needs=JOINING)
     resps_pad_silence_p: float = setting(
         0.0, "Chance to pad a target with silence.", at_least=0, at_most=1, needs="silence codes"
     )
@@ -103,7 +103,7 @@ class DatasetConfig:
         False, "Join utterances as waveforms and encode them anew.", needs="encoding of samples while training"
     )
     reencode_device: str = setting("cpu", "Where that codec runs.", needs="encoding of samples while training")
-    noise_scale: float = setting(0.25, "Gain of noise that is mixed in.", at_least=0, at_most=10)
+    noise_scale: float = setting(0.25, "Gain of noise that is mixed in.", at_least=0, at_most=10, needs=NOISY_TASKS)
 
     def problems(self) -> Iterator[str]:
         """Relations between settings that do not hold."""

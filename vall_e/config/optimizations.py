@@ -9,6 +9,7 @@ from typing import Any
 from .setting import setting
 
 BACKENDS = ("inductor", "cudagraphs", "onnxrt", "tensorrt")
+SWAPPED = "modules to swap in"
 OFFLOADING_KEYS = ("include", "exclude", "devices", "limits", "assign")
 
 
@@ -22,10 +23,10 @@ class OptimizationsConfig:
         takes=(bool, *BACKENDS),
     )
     injects: bool = setting(False, "Overwrite torch's own classes with those below.", needs="injected modules")
-    replace: bool = setting(False, "Swap the model's modules for those below.")
-    linear: bool = setting(True, "Swap linear layers.")
-    embedding: bool = setting(True, "Swap embeddings.")
-    optimizers: bool = setting(True, "Swap optimizers.")
+    replace: bool = setting(False, "Swap the model's modules for those below.", needs=SWAPPED)
+    linear: bool = setting(True, "Swap linear layers.", needs=SWAPPED)
+    embedding: bool = setting(True, "Swap embeddings.", needs=SWAPPED)
+    optimizers: bool = setting(True, "Swap optimizers.", needs=SWAPPED)
     bitsandbytes: bool = setting(False, "8-bit modules and optimizers.", needs="the modules of bitsandbytes")
     dadaptation: bool = setting(
         False, "Optimizers that find their learning rate (D-Adaptation).", needs="the optimizers of dadaptation"

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
+from vall_e.config.model import GPU_ATTENTIONS
 from vall_e.errors import ConfigError
 
 KERNELS = {
@@ -36,7 +37,7 @@ class Attention(Protocol):
 
 def kernel(name: str, device: torch.device) -> AbstractContextManager[None]:
     """The setting `model.attention` as a context; `auto` and `sdpa` let torch choose."""
-    if name in ("mem_efficient", "cudnn") and device.type == "cpu":
+    if name in GPU_ATTENTIONS and device.type == "cpu":
         raise ConfigError(
             f"model.attention={name} does not run on the CPU, allowed there: auto, sdpa, math, flash_(sdpa)"
         )

@@ -12,6 +12,7 @@ from vall_e.errors import ConfigError
 from .contradictions import settle
 from .defaults import take_defaults, written_out
 from .files import deepspeed_file
+from .idle import drop_idle
 from .outcome import Dropped, Item, Old, Opened, Outcome, Placed, Refused, dotted, shown
 from .place import fitted
 from .result import Migration
@@ -28,6 +29,7 @@ def migrate(tree: Mapping[Any, Any], folder: Path) -> Migration:
         _take(item, outcome, done)
     _take_deepspeed_file(old, done)
     take_defaults(old, done)
+    drop_idle(done)
     settle(done)
     done.report.written += written_out(done.values, done.given)
     done.report.unavailable += unavailable(done.config)

@@ -1,0 +1,39 @@
+"""Takes out settings that qualify what is switched off: they mean nothing, and this version has no code for them."""
+
+from __future__ import annotations
+
+from vall_e.config.schema import Config
+
+from .composed import composed
+from .outcome import dotted
+from .result import Migration
+
+JOINING = ("dataset.resps_append_p",)
+NOISE = ("dataset.noise_scale",)
+DISTILLATION = tuple(f"hyperparameters.teacher_{name}" for name in ("alpha", "temperature", "loss_fn"))
+SWAPPING = tuple(f"optimizations.{name}" for name in ("replace", "linear", "embedding", "optimizers"))
+
+
+def drop_idle(done: Migration) -> None:
+    """Take idle settings out, and say of those that were given what they qualify."""
+    idle = _idle(composed(done.values))
+    for keys in [keys for keys in done.values if dotted(keys) in idle]:
+        del done.values[keys]
+        if keys in done.given:
+            done.report.dropped.append(f"{done.given[keys]}: it qualifies {idle[dotted(keys)]}")
+
+
+def _idle(config: Config) -> dict[str, str]:
+    """What each idle setting qualifies, by its dotted name."""
+    dataset, swaps = config.dataset, config.optimizations
+    switched_off = (
+        (JOINING, dataset.resps_max_samples == 1, "joined targets, and resps_max_samples is 1"),
+        (NOISE, not (dataset.noise or dataset.prompt_inject_noise), "noise, and there is none"),
+        (DISTILLATION, config.teacher is None, "distillation, and there is no teacher"),
+        (
+            SWAPPING,
+            not (swaps.bitsandbytes or swaps.dadaptation or swaps.bitnet or swaps.fp8),
+            "swapped modules, and none is chosen",
+        ),
+    )
+    return {name: what for names, off, what in switched_off if off for name in names}
