@@ -8,6 +8,8 @@ VallEError
 ├── WeightsError      a weights file is missing, foreign, or does not fit the model
 ├── CheckpointError   a checkpoint is missing, damaged, or of another model
 ├── SweepError        jobs of a sweep failed
+├── MemoryExhausted   a step does not fit into memory, however its batch is split
+├── RankLostError     another process of the run is gone
 └── MissingExtra      an optional package is not installed
 """
 
@@ -44,6 +46,14 @@ class CheckpointError(VallEError, ValueError):
 
 class SweepError(VallEError):
     """Jobs of a sweep failed."""
+
+
+class MemoryExhausted(VallEError):
+    """A step does not fit into memory, however its batch is split."""
+
+
+class RankLostError(VallEError):
+    """Another process of the run is gone."""
 
 
 class MissingExtra(VallEError, ImportError):

@@ -8,7 +8,7 @@ from enum import Enum
 
 from .sampling import SamplingConfig
 from .setting import setting
-from .trainer import BACKENDS_NEED, FLOAT8_NEEDS, Backend, WeightDtype
+from .trainer import FLOAT8_NEEDS, Backend, WeightDtype
 
 
 class TextSplit(Enum):
@@ -30,7 +30,7 @@ class SpokenTask(Enum):
 class InferenceConfig(SamplingConfig):
     """How a text is spoken."""
 
-    backend: Backend = setting(Backend.local, "What runs the model.", options_need=BACKENDS_NEED)
+    backend: Backend = setting(Backend.local, "What runs the model.", options_need={"deepspeed": "the inference of DeepSpeed"})
     task: SpokenTask = setting(
         SpokenTask.tts, "Speak a text (tts), or write a recording down (stt).", options_need={"stt": "speech to text"}
     )

@@ -17,9 +17,6 @@ class Backend(Enum):
     deepspeed = "deepspeed"
 
 
-BACKENDS_NEED = {"deepspeed": "the DeepSpeed engine"}
-
-
 class WeightDtype(Enum):
     """Number formats of the weights."""
 
@@ -45,14 +42,16 @@ class CollectGarbage(Enum):
 class TrainerConfig:
     """Length of the run, checkpoints and precision."""
 
-    backend: Backend = setting(Backend.local, "local: plain torch; deepspeed: its engine.", options_need=BACKENDS_NEED)
+    backend: Backend = setting(Backend.local, "local: plain torch; deepspeed: its engine.")
     iterations: int = setting(1_000_000, "Optimizer steps after which the run ends.", at_least=1)
     save_tag: str = setting("step", "Name of a checkpoint folder; step or it stand for the step number.")
     load_tag: str | None = setting(None, "Checkpoint to resume from; null takes the newest complete one.")
     save_frequency: int = setting(100, "Steps between checkpoints; 0 takes evaluation.frequency.", at_least=0)
     save_on_quit: bool = setting(True, "Write a checkpoint when the run is told to quit.")
-    save_on_oom: bool = setting(True, "Write a checkpoint when memory runs out.")
-    check_for_oom: bool = setting(True, "Explain running out of memory; false shows torch's own error.")
+    save_on_oom: bool = setting(True, "Write a checkpoint when not even single samples fit into memory.")
+    check_for_oom: bool = setting(
+        True, "When memory runs out, make the step again in smaller pieces; false shows torch's own error."
+    )
     export_on_save: bool = setting(False, "Export the weights with every checkpoint.")
     export_on_quit: bool = setting(True, "Export the weights when the run ends or is told to quit.")
     keep_last_checkpoints: int = setting(4, "Checkpoints kept; 0 keeps all.", at_least=0)
@@ -74,8 +73,13 @@ class TrainerConfig:
         options_need=FLOAT8_NEEDS,
     )
     amp: bool = setting(False, "Mixed precision: float32 weights, multiplications in weight_dtype.")
-    ddp: bool = setting(
-        False, "Average gradients over ranks; follows from the launch.", needs="the engine for several ranks"
+    ddp: bool = setting(False, "A copy of the model on every rank, gradients averaged; follows from the launch.")
+    fsdp: bool = setting(False, "Weights, gradients and optimizer states spread over ranks (FSDP), in place of copies.")
+    ema_decay: float = setting(
+        0.0,
+        "Decay of a moving average of the weights, which is evaluated and exported in their place; 0 keeps none.",
+        at_least=0,
+        below=1,
     )
     gc_mode: CollectGarbage | None = setting(
         None, "Collect Python's garbage before every step, or before every micro-batch (substep)."

@@ -27,15 +27,18 @@ GRACE_SECONDS = 30
 
 
 class Loader:
-    """An endless iterator over batches, epoch after epoch.
+    """An endless iterator over batches, epoch after epoch; each of several ranks takes its turn in the same batches.
 
-    Its state counts the batches handed out, not those the workers have made ahead; samples are functions of
-    (seed, epoch, index). So a restored loader goes on exactly where it was, with any number of workers. The workers
-    live as long as the loader, through all epochs.
+    Its state counts the batches handed out on all ranks, not those the workers have made ahead; samples are functions
+    of (seed, epoch, index). So a restored loader goes on exactly where it was, with any number of workers and ranks,
+    provided that all ranks have taken equally many. The workers live as long as the loader, through all epochs.
     """
 
-    def __init__(self, dataset: SpeechDataset, sampler: BatchSampler, workers: int) -> None:
+    def __init__(
+        self, dataset: SpeechDataset, sampler: BatchSampler, workers: int, rank: int = 0, ranks: int = 1
+    ) -> None:
         self._dataset, self._sampler, self._workers = dataset, sampler, workers
+        self._rank, self._ranks = rank, ranks
         self._epoch = self._batch = 0
         self._ahead: Iterator[list[Sample]] | None = None
         self._end_workers: Callable[[], object] = _nothing
@@ -56,9 +59,9 @@ class Loader:
         except BaseException:
             self.close()
             raise
-        self._batch += 1
-        if self._batch == len(self._sampler.batches(self._epoch)):
-            self._epoch, self._batch = self._epoch + 1, 0
+        self._batch += self._ranks
+        while self._batch >= (length := len(self._sampler.batches(self._epoch))):
+            self._epoch, self._batch = self._epoch + 1, self._batch - length
         return samples
 
     def state_dict(self) -> dict[str, Any]:
@@ -79,7 +82,7 @@ class Loader:
         The position does not move, and what is returned follows from it alone.
         """
         past = [(self._epoch, i) for batch in self._sampler.batches(self._epoch)[: self._batch] for i in batch]
-        coming = (key for batch in self._keys() for key in batch)
+        coming = (key for batch in self._coming() for key in batch)
         keys = past[max(0, len(past) - count) :]
         return [self._dataset[key] for key in keys + list(islice(coming, count - len(keys)))]
 
@@ -89,6 +92,11 @@ class Loader:
         self._end_workers()
 
     def _keys(self) -> Iterator[list[Key]]:
+        """The batches of this rank."""
+        return islice(self._coming(), self._rank, None, self._ranks)
+
+    def _coming(self) -> Iterator[list[Key]]:
+        """The batches of all ranks from the position on."""
         epoch, first = self._epoch, self._batch
         while True:
             for batch in self._sampler.batches(epoch)[first:]:
@@ -114,10 +122,12 @@ class Loader:
         return ahead
 
 
-def open_loader(dataset: SpeechDataset, cfg: DatasetConfig, batch_size: int, seed: int) -> Loader:
-    """The training loader of a dataset as `cfg` wants it."""
+def open_loader(
+    dataset: SpeechDataset, cfg: DatasetConfig, batch_size: int, seed: int, rank: int = 0, ranks: int = 1
+) -> Loader:
+    """The training loader of a dataset as `cfg` wants it, for one of several ranks."""
     sampler = BatchSampler(dataset.durations, dataset.speaker_ids, cfg, batch_size, seed)
-    return Loader(dataset, sampler, cfg.workers)
+    return Loader(dataset, sampler, cfg.workers, rank, ranks)
 
 
 def _as_list(samples: list[Sample]) -> list[Sample]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Generator, Tensor
 
 from vall_e.config.model import ModelConfig
+from vall_e.config.model_experimental import ModelExperimentalConfig
 
 from .layout import ModelInput
 from .tokens import NULL_TEXT
@@ -49,7 +52,25 @@ def draw_input(
         response=response,
         lang=lang,
         tone=0,
+        dropped=draw_dropped(len(response), level, flags, generator),
     )
+
+
+def draw_dropped(length: int, level: int, flags: ModelExperimentalConfig, generator: Generator) -> Tensor | None:
+    """Response frames bool [T] that training hides, or None; never that of the stop code, the last of level 0."""
+    lowest, highest = flags.token_dropout_rvq_levels
+    if not flags.token_dropout_rate or not lowest <= level <= highest:
+        return None
+    dropped = torch.rand(length, generator=generator) < flags.token_dropout_rate
+    if level == 0:
+        dropped[-1] = False
+    return dropped
+
+
+def draw_skipped_layers(chances: Sequence[float], generator: Generator) -> frozenset[int]:
+    """Indices of layers that are left out, each with its chance."""
+    drawn = torch.rand(len(chances), generator=generator).tolist()
+    return frozenset(index for index, chance in enumerate(chances) if drawn[index] < chance)
 
 
 def nudge(response: Tensor, level: int, chance: float, stop: int, generator: Generator) -> Tensor:

@@ -26,7 +26,8 @@ class ModelInput:
 
     text: int64 [N]; prompt: int [P, Q] or None; response: int [T, Q'], where training the stop code or the level to
     be learnt is part of it; level: the RVQ level to be predicted; mask: bool [T], frames of level 0 hidden in masked
-    decoding (NAR-len); length: frames the `len` task shall tell.
+    decoding (NAR-len); dropped: bool [T], response frames whose embedding is replaced by the learnt dropout vector;
+    length: frames the `len` task shall tell.
     """
 
     task: str = "tts"
@@ -37,6 +38,7 @@ class ModelInput:
     lang: int | None = None
     tone: int | None = None
     mask: Tensor | None = None
+    dropped: Tensor | None = None
     length: Tensor | None = None
 
 

@@ -6,6 +6,7 @@ Axes: S packed positions, d model width, H heads, D head width.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 import torch
 from torch import Tensor, nn
@@ -96,11 +97,13 @@ class Llama(nn.Module):
             if isinstance(module, GatedMLP):
                 module.compile(dynamic=True, backend=backend)
 
-    def forward(self, x: Tensor, positions: Tensor, attention: Attention) -> Tensor:
-        """x [S, d], positions int64 [S] -> [S, d]."""
+    def forward(
+        self, x: Tensor, positions: Tensor, attention: Attention, skipped: Collection[int] = ()
+    ) -> Tensor:
+        """x [S, d], positions int64 [S] -> [S, d]; layers in `skipped` are left out."""
         rotation = rotary(positions, self.head_width)
         for index, layer in enumerate(self.layers):
-            if self.training and self.skip_chances[index] and torch.rand(()).item() < self.skip_chances[index]:
+            if index in skipped:
                 continue
             if self.gradient_checkpointing and self.training:
                 x = checkpoint(layer, x, rotation, attention, index, use_reentrant=False)

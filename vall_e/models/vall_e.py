@@ -5,7 +5,7 @@ Axes: S positions of all sequences together, d model width, V ids of a head.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -115,9 +115,12 @@ class VallE(nn.Module):
         positions = torch.cat([position_ids(layout, unified) for layout in layouts])
         return Packed(torch.cat(embedded), positions.to(self.device), layouts)
 
-    def hidden(self, packed: Packed, attention: Attention | None = None) -> Tensor:
+    def hidden(
+        self, packed: Packed, attention: Attention | None = None, skipped: Collection[int] = ()
+    ) -> Tensor:
         """Run the backbone: [S, d]. `attention` replaces the packed one, for decoding through a cache."""
-        out: Tensor = self.model(packed.embeddings, packed.positions, attention or self.attention(packed.layouts))
+        within = attention or self.attention(packed.layouts)
+        out: Tensor = self.model(packed.embeddings, packed.positions, within, skipped)
         return out
 
     def attention(self, layouts: Sequence[Layout]) -> PackedAttention:
@@ -133,12 +136,12 @@ class VallE(nn.Module):
         shared: Tensor = self.classifier(hidden)
         return shared
 
-    def forward(self, samples: Sequence[ModelInput]) -> LossOutput:
-        """The loss of a batch."""
+    def forward(self, samples: Sequence[ModelInput], skipped: Collection[int] = ()) -> LossOutput:
+        """The loss of a batch, by all layers but `skipped`."""
         packed = self.pack(samples)
         ignore = self.cfg.experimental.ignore_inputs_for_loss
         wanted = predictions(samples, packed.layouts, sums=self.sums is not None, ignore_inputs=ignore)
-        losses, hits = score(self.hidden(packed), wanted, self.logits)
+        losses, hits = score(self.hidden(packed, skipped=skipped), wanted, self.logits)
         output = reduce_loss(wanted, losses, hits, self.cfg.loss_factors)
         output.stats |= occupancy(packed)
         return output
@@ -155,11 +158,11 @@ class VallE(nn.Module):
             case "text":
                 vectors: Tensor = self.text_emb(sample.text.to(self.device))
             case "lang":
-                vectors = self.langs_emb.weight[sample.lang][None]
+                vectors = self.langs_emb(self._row(sample.lang))
             case "tone":
-                vectors = self.tones_emb.weight[sample.tone][None]
+                vectors = self.tones_emb(self._row(sample.tone))
             case "level":
-                vectors = self.rvq_l_emb.weight[sample.level][None]
+                vectors = self.rvq_l_emb(self._row(sample.level))
             case "prom":
                 assert sample.prompt is not None
                 vectors = embed_prompt(self.proms_emb, sample.prompt.to(self.device), sample.level, self.sums)
@@ -169,6 +172,9 @@ class VallE(nn.Module):
             case _:
                 vectors = self._embed_response(sample)
         return vectors
+
+    def _row(self, index: int | None) -> Tensor:
+        return torch.tensor([index], device=self.device)
 
     def _embed_response(self, sample: ModelInput) -> Tensor:
         if sample.response is None or not len(sample.response):
@@ -180,15 +186,6 @@ class VallE(nn.Module):
             hidden_codes = codes[:, 0].long().masked_fill(sample.mask.to(self.device), self.stop)
             return self.resps_emb.read(self.tables.index("NAR:0:0"), hidden_codes)
         vectors = embed_response(self.resps_emb, codes, sample.level, self.sums)
-        return self._drop_tokens(vectors, sample.level) if self.training else vectors
-
-    def _drop_tokens(self, vectors: Tensor, level: int) -> Tensor:
-        """Replace some response embeddings [T, d] by the learnt dropout vector; never that of the stop code."""
-        flags = self.cfg.experimental
-        lowest, highest = flags.token_dropout_rvq_levels
-        if not flags.token_dropout_rate or not lowest <= level <= highest:
+        if sample.dropped is None:
             return vectors
-        dropped = torch.rand(len(vectors), device=vectors.device) < flags.token_dropout_rate
-        if level == 0:
-            dropped[-1] = False
-        return torch.where(dropped[:, None], self.dropout_token, vectors)
+        return torch.where(sample.dropped.to(self.device)[:, None], self.dropout_token, vectors)

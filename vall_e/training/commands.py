@@ -27,15 +27,17 @@ class Commands:
     their meaning. A run in a shell script reads that script's stdin; `< /dev/null` keeps it from doing so.
     """
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO | None = None, *, reads: bool = True) -> None:
+        """`stream` in place of stdin; without `reads` signals alone are heeded, as on all ranks but the first."""
+        self._stream, self._reads = stream, reads
         self._scheduled: list[Scheduled] = []
         self._signalled: str | None = None
         self._interrupted = False
         self._previous: dict[int, signal._HANDLER] = {}
 
     def __enter__(self) -> Commands:
-        self._input = StandardInput(sys.stdin if self._stream is None else self._stream)
+        stream = sys.stdin if self._stream is None else self._stream
+        self._input = StandardInput(stream if self._reads else None)
         if self._input.open:
             log.info("Commands while it runs: %s", ", ".join(FORMS))
         if threading.current_thread() is threading.main_thread():

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from collections.abc import Collection
-from contextlib import closing
+from contextlib import closing, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ from typing import Any
 from tqdm import tqdm
 
 from vall_e.config.schema import Config
+from vall_e.engines.ranks import Ranks, joined_ranks
+from vall_e.errors import MemoryExhausted, RankLostError
 
 from .command import Command
 from .commands import Commands
 from .curves import plot_curves
 from .folder_lock import sole_user
-from .memory import step_in_memory
 from .metrics_log import read_metrics
 from .run import Run, open_run
 
@@ -29,20 +31,58 @@ Bar = Any
 
 
 def train(cfg: Config, folder: Path) -> float:
-    """Train in `folder` until `trainer.iterations` or told to quit; returns the mean loss of the last steps."""
-    with sole_user(folder), closing(open_run(cfg, folder)) as run:
-        describe(run)
-        with Commands() as commands, progress_bar(run) as bar:
-            while run.engine.global_step < cfg.trainer.iterations:
-                stats = step_in_memory(run, list(islice(run.loader, cfg.hyperparameters.gradient_accumulation_steps)))
-                step = run.engine.global_step
-                run.metrics.log(step, stats | {"epoch": run.loader.epoch})
-                show(bar, stats)
-                told = commands.poll(step)
-                if obey(run, told):
-                    return finish(run, told_to_quit=True)
-                act_on_schedule(run, {command.name for command in told})
-            return finish(run, told_to_quit=False)
+    """Train in `folder` until `trainer.iterations` or told to quit; returns the mean loss of the last steps.
+
+    Every rank of a run calls it, the first alone reads commands and writes.
+    """
+    with joined_ranks(cfg.device) as ranks, sole_user(folder) if ranks.first else nullcontext():
+        with closing(open_run(cfg, folder, ranks)) as run:
+            describe(run)
+            with Commands(reads=ranks.first) as commands, progress_bar(run) as bar:
+                told_to_quit = go_on(run, commands, bar)
+            return finish(run, told_to_quit=told_to_quit)
+
+
+def go_on(run: Run, commands: Commands, bar: Bar) -> bool:
+    """Make steps until none is left (False) or the run is told to quit (True)."""
+    while run.engine.global_step < run.cfg.trainer.iterations:
+        stats = make_step(run)
+        step = run.engine.global_step
+        run.log(stats | {"epoch": run.loader.epoch})
+        show(bar, stats)
+        told = agreed(run.ranks, commands.poll(step))
+        if obey(run, told):
+            return True
+        act_on_schedule(run, {command.name for command in told})
+    return False
+
+
+def make_step(run: Run) -> dict[str, float]:
+    """Load the micro-batches of an optimizer step and make it.
+
+    If not even single samples fit into memory the run is saved, so that it goes on behind this batch. If another rank
+    is lost it is saved as it was after the last whole step, wherever this rank has the whole state.
+    """
+    positions = run.positions
+    try:
+        return run.engine.step(list(islice(run.loader, run.cfg.hyperparameters.gradient_accumulation_steps)))
+    except MemoryExhausted:
+        if run.cfg.trainer.save_on_oom:
+            run.save()
+            run.writer.finish()
+        raise
+    except RankLostError as error:
+        run.save_alone(positions)
+        raise RankLostError(f"{error}; the same command goes on from step {run.engine.global_step}") from error
+
+
+def agreed(ranks: Ranks, commands: list[Command]) -> list[Command]:
+    """What any rank was told, for all of them: a signal may have reached one alone."""
+    found: list[Command] = []
+    if ranks.any(bool(commands)):
+        for own in ranks.gather(commands):
+            found += [command for command in own if command not in found]
+    return found
 
 
 def act_on_schedule(run: Run, done: Collection[str]) -> None:
@@ -87,11 +127,13 @@ def finish(run: Run, *, told_to_quit: bool) -> float:
         run.save()
     if trainer.export_on_quit:
         run.export()
-    plot_curves(run.metrics.path, run.folder / "metrics.png")
+    run.writer.finish()
+    if run.metrics is not None:
+        plot_curves(run.metrics.path, run.folder / "metrics.png")
     if not progress:
         log.info("Nothing is left to do: trainer.iterations=%d is reached, a larger one goes on", trainer.iterations)
     log.info("%s at step %d: %s", "Stopped" if told_to_quit else "Finished", run.engine.global_step, run.folder)
-    return mean_loss(run.metrics.path)
+    return run.ranks.share(mean_loss(run.metrics.path) if run.metrics is not None else math.nan)
 
 
 def mean_loss(metrics: Path) -> float:
@@ -103,7 +145,8 @@ def mean_loss(metrics: Path) -> float:
 def describe(run: Run) -> None:
     """What is trained, on what, in one line."""
     parameters = sum(p.numel() for p in run.engine.model.parameters())
-    log.info("%s: %s parameters on %s", run.cfg.model.full_name, f"{parameters:,}", run.engine.device)
+    where = f"{run.ranks.size} ranks" if run.ranks.several else str(run.engine.device)
+    log.info("%s: %s parameters on %s", run.cfg.model.full_name, f"{parameters:,}", where)
 
 
 def progress_bar(run: Run) -> Bar:
@@ -115,6 +158,7 @@ def progress_bar(run: Run) -> Bar:
         unit="step",
         dynamic_ncols=True,
         mininterval=0.5,
+        disable=not run.ranks.first,
     )
 
 

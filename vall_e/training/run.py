@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from vall_e.audio import open_codec
 from vall_e.audio.codec import Codec
@@ -17,11 +19,18 @@ from vall_e.config.schema import Config
 from vall_e.data.cursor import SampleCursor
 from vall_e.data.dataset import SpeechDataset
 from vall_e.data.loader import Loader, open_loader
+from vall_e.data.sample import Sample
 from vall_e.data.store import Store
-from vall_e.engines.checkpoint import find_checkpoint, remove_oldest
-from vall_e.engines.local import LocalEngine
-from vall_e.errors import DataError, WeightsError
+from vall_e.engines.background_writer import BackgroundWriter
+from vall_e.engines.checkpoint import find_checkpoint, remove_oldest, save_checkpoint
+from vall_e.engines.engine import Engine
+from vall_e.engines.open_engine import open_engine
+from vall_e.engines.ranks import Ranks
+from vall_e.engines.snapshot import Snapshot, copied
+from vall_e.errors import CheckpointError, DataError, WeightsError
 from vall_e.evaluation.evaluator import Evaluator
+from vall_e.models.vall_e import VallE
+from vall_e.models.weights import save_weights
 from vall_e.text import Tokenizer, open_tokenizer
 
 from .metrics_log import MetricsLog
@@ -31,15 +40,21 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Run:
-    """A training run in its folder."""
+    """A training run in its folder, on one of its ranks.
+
+    Methods are to be called by all ranks; the first alone writes.
+    """
 
     cfg: Config
     folder: Path
-    engine: LocalEngine
+    ranks: Ranks
+    engine: Engine
     loader: Loader
     validation: SampleCursor
     evaluator: Evaluator
-    metrics: MetricsLog
+    metrics: MetricsLog | None
+    """On the first rank."""
+    writer: BackgroundWriter
     started: int
     """Unix time of the launch; names the folder of its evaluations."""
     first_step: int = 0
@@ -55,37 +70,80 @@ class Run:
         """The exported weights."""
         return self.checkpoints / f"{self.cfg.weights_name}.{self.cfg.weights_format}"
 
+    @property
+    def positions(self) -> dict[str, Any]:
+        """How far loader and evaluations have come."""
+        return {"loader": self.loader.state_dict(), "validation": self.validation.state_dict()}
+
+    def log(self, values: Mapping[str, float]) -> None:
+        """Keep numbers of the step that has just been made."""
+        if self.metrics is not None:
+            self.metrics.log(self.engine.global_step, values)
+
     def save(self) -> None:
-        """Write a checkpoint; export too if wanted; remove the oldest ones."""
-        trainer, step = self.cfg.trainer, self.engine.global_step
-        tag = str(step) if trainer.save_tag.lower().startswith(("step", "it")) else trainer.save_tag
-        positions = {"loader": self.loader.state_dict(), "validation": self.validation.state_dict()}
-        log.info("Saved %s", self.engine.save(self.checkpoints, tag, positions))
-        remove_oldest(self.checkpoints, trainer.keep_last_checkpoints)
-        if trainer.export_on_save:
+        """Write a checkpoint, and export too if wanted, in the background; remove the oldest checkpoints."""
+        self._keep(self.engine.snapshot(self.positions))
+        if self.cfg.trainer.export_on_save:
             self.export()
 
+    def save_alone(self, positions: dict[str, Any]) -> None:
+        """Save without the other ranks, one of which is gone; does nothing if the state is spread over ranks."""
+        if self.ranks.first and self.engine.whole and self.engine.global_step > self.first_step:
+            self._keep(self.engine.snapshot(positions))
+            self.writer.finish()
+
     def export(self) -> None:
-        """Write the weights to speak with."""
-        self.engine.export(self.weights)
+        """Write the weights to speak with, in the background."""
+        with self.engine.averaged() as model, self.engine.assembled():
+            tensors = copied(model.state_dict().items()) if self.ranks.first else {}
+        if self.ranks.first:
+            step = self.engine.global_step
+            self.writer.submit(lambda: self._export(tensors, step))
+
+    def _keep(self, snapshot: Snapshot) -> None:
+        if self.ranks.first:
+            self.writer.submit(lambda: self._write(snapshot))
+
+    def _write(self, snapshot: Snapshot) -> None:
+        trainer, step = self.cfg.trainer, snapshot.counters["step"]
+        tag = str(step) if trainer.save_tag.lower().startswith(("step", "it")) else trainer.save_tag
+
+        def weights(path: Path) -> None:
+            self._write_weights(path, snapshot.weights, step)
+
+        log.info("Saved %s", save_checkpoint(self.checkpoints, tag, weights, snapshot.states, snapshot.counters))
+        remove_oldest(self.checkpoints, trainer.keep_last_checkpoints)
+
+    def _export(self, tensors: dict[str, Tensor], step: int) -> None:
+        self._write_weights(self.weights, tensors, step)
         log.info("Exported %s", self.weights)
+
+    def _write_weights(self, path: Path, tensors: dict[str, Tensor], step: int) -> None:
+        save_weights(path, tensors, self.cfg.model, self.engine.tokenizer, self.engine.codec, step)
 
     def evaluate(self) -> None:
         """Generate speech from training and validation texts and compare it with the recordings."""
-        size, step = self.cfg.evaluation.size, self.engine.global_step
+        size = self.cfg.evaluation.size
         if not size:
             log.info("Nothing is evaluated: evaluation.size=0")
             return
         passes = {"subtrain": self.loader.recent(size), "val": self.validation.take(size)}
+        with self.engine.averaged() as model, self.engine.assembled():
+            if self.ranks.first:
+                self._evaluate(model, passes)
+            self.ranks.wait()
+
+    def _evaluate(self, model: VallE, passes: dict[str, list[Sample]]) -> None:
+        step = self.engine.global_step
         folder = self.folder / "logs" / str(self.started) / str(step)
-        result = self.evaluator.evaluate(self.engine.model, passes, folder, step)
-        self.metrics.log(step, result.metrics)
+        result = self.evaluator.evaluate(model, passes, folder, step)
+        self.log(result.metrics)
         log.info("%s: %s", result.summary(), result.page)
 
     def resume(self) -> None:
         """Go on from the newest whole checkpoint, or begin with `weights`, or from nothing."""
         trainer = self.cfg.trainer
-        folder = None if trainer.load_state_dict else find_checkpoint(self.checkpoints, trainer.load_tag)
+        folder = None if trainer.load_state_dict else self._newest_checkpoint()
         weights = self._exported() if trainer.load_state_dict else self.cfg.weights and Path(self.cfg.weights)
         if folder is not None:
             positions = self.engine.load(folder)
@@ -95,19 +153,34 @@ class Run:
             self.engine.start_from(weights)
             log.info("Started from the weights %s", weights)
         self.first_step = self.engine.global_step
-        if folder is not None and not self.first_step:
-            self._keep_metrics_aside()
-        self.metrics.truncate(self.first_step)
+        if self.metrics is not None:
+            if folder is not None and not self.first_step:
+                self._keep_aside(self.metrics.path)
+            self.metrics.truncate(self.first_step)
+
+    def _newest_checkpoint(self) -> Path | None:
+        """Found by the first rank, whose word all take."""
+        found: Path | None = None
+        problem: CheckpointError | None = None
+        if self.ranks.first:
+            try:
+                found = find_checkpoint(self.checkpoints, self.cfg.trainer.load_tag)
+            except CheckpointError as error:
+                problem = error
+        found, problem = self.ranks.share((found, problem))
+        if problem is not None:
+            raise problem
+        return found
 
     def _exported(self) -> Path:
         if not self.weights.is_file():
             raise WeightsError(f"trainer.load_state_dict=true wants the exported weights {self.weights}: no such file")
         return self.weights
 
-    def _keep_metrics_aside(self) -> None:
+    def _keep_aside(self, metrics: Path) -> None:
         # Steps are counted from 0 again, which would drop every line of before.
-        aside = self.metrics.path.with_name(f"metrics.before-{self.started}.jsonl")
-        shutil.copyfile(self.metrics.path, aside)
+        aside = metrics.with_name(f"metrics.before-{self.started}.jsonl")
+        shutil.copyfile(metrics, aside)
         log.info("Steps are counted from 0 again; the metrics of before are in %s", aside)
 
     def _restore(self, positions: dict[str, Any]) -> None:
@@ -120,13 +193,15 @@ class Run:
         return (time.time() - self.started) / max(1, self.engine.global_step - self.first_step)
 
     def close(self) -> None:
-        """End the loader's workers and the logs."""
+        """End the loader's workers, what is being written, and the logs."""
         self.loader.close()
-        self.metrics.close()
+        self.writer.close()
+        if self.metrics is not None:
+            self.metrics.close()
 
 
-def open_run(cfg: Config, folder: Path) -> Run:
-    """Build a run and resume what its folder holds."""
+def open_run(cfg: Config, folder: Path, ranks: Ranks) -> Run:
+    """Build a run on one of its ranks and resume what its folder holds."""
     tokenizer = open_tokenizer(cfg.tokenizer, cfg.tokenizer_path)
     codec = open_codec(cfg.audio_backend, cfg.codec, cfg.device)
     training = open_split(cfg, tokenizer, codec, "training")
@@ -134,12 +209,16 @@ def open_run(cfg: Config, folder: Path) -> Run:
     run = Run(
         cfg=cfg,
         folder=folder,
-        engine=LocalEngine(cfg, tokenizer, codec.identity),
-        loader=open_loader(training, cfg.dataset, cfg.hyperparameters.batch_size, cfg.seed),
+        ranks=ranks,
+        engine=open_engine(cfg, tokenizer, codec.identity, ranks),
+        loader=open_loader(
+            training, cfg.dataset, cfg.hyperparameters.batch_size, cfg.seed, ranks.rank, ranks.size
+        ),
         validation=SampleCursor(validation, cfg.seed),
         evaluator=Evaluator(codec, cfg.evaluation, cfg.seed),
-        metrics=MetricsLog(folder, cfg.trainer.tensorboard),
-        started=int(time.time()),
+        metrics=MetricsLog(folder, cfg.trainer.tensorboard) if ranks.first else None,
+        writer=BackgroundWriter(),
+        started=ranks.share(int(time.time())),
     )
     try:
         run.resume()
