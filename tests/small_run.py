@@ -26,7 +26,6 @@ from vall_e.data.sample import Sample
 from vall_e.data.store_writer import StoreWriter
 from vall_e.data.utterance import Utterance
 from vall_e.engines.local import LocalEngine
-from vall_e.engines.ranks import Ranks
 from vall_e.text import open_tokenizer
 
 REPOSITORY = Path(__file__).parents[1]
@@ -83,7 +82,7 @@ def changed(cfg: Config, **changes: Any) -> Config:
 
 
 def engine(cfg: Config) -> LocalEngine:
-    return LocalEngine(cfg, open_tokenizer(None, None), identity(), Ranks())
+    return LocalEngine(cfg, open_tokenizer(None, None), identity())
 
 
 def batches(cfg: Config, count: int) -> list[list[Sample]]:

@@ -14,8 +14,9 @@ from torch import Tensor
 from tests.small_run import batches, engine, small
 from vall_e.config.model_experimental import ModelExperimentalConfig
 from vall_e.config.trainer import CollectGarbage, WeightDtype
-from vall_e.engines import local
+from vall_e.engines import engine as engine_module
 from vall_e.engines.local import LocalEngine
+from vall_e.engines.micro_batch import draw_micro_batch
 from vall_e.errors import VallEError
 from vall_e.models.weights import load_weights
 
@@ -93,7 +94,7 @@ def test_recomputed_activations_change_no_gradient(speech: Path) -> None:
 def test_a_step_without_a_finite_gradient_is_skipped_and_too_many_end_the_run(
     speech: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(local, "NONFINITE_LIMIT", 3)
+    monkeypatch.setattr(engine_module, "NONFINITE_LIMIT", 3)
     one = engine(small(speech, **CALM))
     batch = batches(one.cfg, 1)
     spoilt = one.model.sep.register_hook(lambda gradient: gradient * float("nan"))
@@ -142,9 +143,9 @@ def test_the_exported_file_gives_the_same_logits(speech: Path, tmp_path: Path) -
     one = engine(small(speech))
     batch = batches(one.cfg, 1)
     one.step(batch)
-    one.export(tmp_path / "new/fp32.safetensors")
+    one.write_weights(tmp_path / "new/fp32.safetensors", one.model.state_dict(), one.global_step)
     loaded = load_weights(tmp_path / "new/fp32.safetensors", torch.device("cpu"))
-    inputs = one._inputs(batch[0], 0)
+    inputs = draw_micro_batch(one.cfg.model, batch[0], 1.0, (0,)).inputs
     one.model.eval()
     with torch.no_grad():
         ours, theirs = (model.hidden(model.pack(inputs)) for model in (one.model, loaded.model))
@@ -158,7 +159,7 @@ def test_a_checkpoint_restores_everything(speech: Path, tmp_path: Path) -> None:
     cfg = small(speech, amp=True, weight_dtype=WeightDtype.bfloat16, optimizer="prodigy")
     first, pair = engine(cfg), batches(cfg, 2)
     first.step(pair)
-    folder = first.save(tmp_path, "1", {"loader": {"epoch": 3}})
+    folder = first.write(first.snapshot({"loader": {"epoch": 3}}), tmp_path, "1")
     second = engine(cfg)
     assert second.load(folder) == {"loader": {"epoch": 3}}
     assert (second.global_step, second.samples, second.tokens) == (1, 4, first.tokens)
@@ -176,6 +177,6 @@ def test_garbage_is_collected_when_it_is_wanted(
 ) -> None:
     cfg = small(speech, gc_mode=mode)
     pair, one, seen = batches(cfg, 2), engine(cfg), []
-    monkeypatch.setattr(local.gc, "collect", lambda: seen.append(1))
+    monkeypatch.setattr(engine_module.gc, "collect", lambda: seen.append(1))
     one.step(pair)
     assert len(seen) == collected

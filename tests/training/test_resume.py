@@ -19,7 +19,7 @@ from vall_e.config.composing import compose_config
 from vall_e.config.startup import open_job
 from vall_e.engines import checkpoint
 from vall_e.engines.local import LocalEngine
-from vall_e.errors import ConfigError
+from vall_e.errors import CheckpointError, ConfigError
 from vall_e.training.loop import train
 
 COSINE = {
@@ -127,13 +127,13 @@ def test_a_save_that_fails_leaves_the_checkpoint_before(
     train(small(speech), tmp_path / "whole")
     train(small(speech, iterations=3), tmp_path / "cut")
 
-    def fail(self: LocalEngine, path: Path) -> None:
+    def fail(self: LocalEngine, path: Path, *rest: object) -> None:
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(LocalEngine, "export", fail)
-        with pytest.raises(OSError, match="No space left"):
+        patch.setattr(LocalEngine, "write_weights", fail)
+        with pytest.raises(CheckpointError, match="No space left"):
             train(small(speech, iterations=5), tmp_path / "cut")
     assert (checkpoints(tmp_path / "cut") / "latest").read_text().strip() == "3"
     train(small(speech), tmp_path / "cut")

@@ -30,7 +30,9 @@ class SpokenTask(Enum):
 class InferenceConfig(SamplingConfig):
     """How a text is spoken."""
 
-    backend: Backend = setting(Backend.local, "What runs the model.", options_need={"deepspeed": "the inference of DeepSpeed"})
+    backend: Backend = setting(
+        Backend.local, "What runs the model.", options_need={"deepspeed": "the inference of DeepSpeed"}
+    )
     task: SpokenTask = setting(
         SpokenTask.tts, "Speak a text (tts), or write a recording down (stt).", options_need={"stt": "speech to text"}
     )

@@ -6,8 +6,8 @@ import gc
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,14 @@ from vall_e.device import choose_device
 from vall_e.errors import VallEError
 from vall_e.models.draws import draw_skipped_layers
 from vall_e.models.vall_e import VallE
+from vall_e.models.weights import save_weights
 from vall_e.optim.schedules import learning_rate_factor
 from vall_e.text import Tokenizer
 
-from .checkpoint import WEIGHTS, load_states
+from .checkpoint import WEIGHTS, load_states, save_checkpoint
 from .micro_batch import MicroBatch, draw_micro_batch
 from .origin import take_checkpoint, take_weights
-from .ranks import Ranks
+from .ranks import ALONE, Ranks
 from .snapshot import Snapshot
 from .step_stats import StepStats, merged
 
@@ -55,7 +56,7 @@ class Engine(ABC):
     whole = True
     """Whether every rank has the whole state, so that one alone can save it."""
 
-    def __init__(self, cfg: Config, tokenizer: Tokenizer, codec: CodecIdentity, ranks: Ranks) -> None:
+    def __init__(self, cfg: Config, tokenizer: Tokenizer, codec: CodecIdentity, ranks: Ranks = ALONE) -> None:
         self.cfg, self.tokenizer, self.codec, self.ranks = cfg, tokenizer, codec, ranks
         self.device = choose_device(cfg.device, ranks.local_rank)
         self.global_step = self.samples = self.tokens = 0
@@ -117,10 +118,16 @@ class Engine(ABC):
     def restore(self, states: dict[str, Tensor], counters: dict[str, Any]) -> None:
         """Put optimizer, loss scale and moving average back."""
 
-    @contextmanager
-    def averaged(self) -> Iterator[VallE]:
-        """The model with the weights that are evaluated and exported; every rank has to take part."""
-        yield self.model
+    @abstractmethod
+    def weights(self) -> dict[str, Tensor]:
+        """The weights to be exported, in main memory; empty on all ranks but the first, yet all have to take part."""
+
+    @abstractmethod
+    def speaking(self) -> AbstractContextManager[VallE]:
+        """Inside the block the first rank can generate with the model, whole and with the weights to be exported.
+
+        Every rank has to take part.
+        """
 
     def load(self, folder: Path) -> dict[str, Any]:
         """Restore a checkpoint; returns the positions saved with it, empty if the weights alone were wanted.
@@ -129,8 +136,7 @@ class Engine(ABC):
         CheckpointError if the checkpoint is of another model, codec, tokenizer or optimizer.
         """
         trainer = self.cfg.trainer
-        with self.assembled():
-            take_checkpoint(self.model, self.tokenizer, self.codec, folder / WEIGHTS, **self._fitting())
+        take_checkpoint(self.model, self.tokenizer, self.codec, folder / WEIGHTS, **self._fitting())
         if trainer.load_module_only:
             return {}
         tensors, counters = load_states(folder)
@@ -145,13 +151,19 @@ class Engine(ABC):
 
     def start_from(self, weights: Path) -> None:
         """Begin with the weights of another run; WeightsError if they do not fit model, codec or tokenizer."""
-        with self.assembled():
-            take_weights(self.model, self.tokenizer, self.codec, weights, **self._fitting())
+        take_weights(self.model, self.tokenizer, self.codec, weights, **self._fitting())
 
-    @contextmanager
-    def assembled(self) -> Iterator[None]:
-        """Inside the block the model's parameters are whole on every rank and can be written to."""
-        yield
+    def write(self, snapshot: Snapshot, root: Path, tag: str) -> Path:
+        """Write a checkpoint; needs no rank but this one, and may go on while training does."""
+
+        def weights(path: Path) -> None:
+            self.write_weights(path, snapshot.weights, snapshot.counters["step"])
+
+        return save_checkpoint(root, tag, weights, snapshot.states, snapshot.counters)
+
+    def write_weights(self, path: Path, tensors: dict[str, Tensor], step: int) -> None:
+        """Write weights with model settings, tokenizer and codec identity."""
+        save_weights(path, tensors, self.cfg.model, self.tokenizer, self.codec, step)
 
     def counters(self, positions: dict[str, Any]) -> dict[str, Any]:
         """What a checkpoint holds beside tensors, whatever the engine."""
@@ -164,6 +176,11 @@ class Engine(ABC):
             "positions": positions,
             "config": jsonable(asdict(self.cfg)),
         }
+
+    @property
+    def names(self) -> dict[int, str]:
+        """Names of the model's parameters by their id()."""
+        return {id(parameter): name for name, parameter in self.model.named_parameters()}
 
     @property
     def _iterations(self) -> int:

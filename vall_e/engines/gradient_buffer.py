@@ -40,7 +40,7 @@ class GradientBuffer:
             return
         with alert():
             pending = [
-                dist.all_reduce(piece, async_op=True) for buffer in self.buffers for piece in buffer.split(PIECE)
+                dist.all_reduce(piece, async_op=True) for buffer in self.buffers for piece in torch.split(buffer, PIECE)
             ]
             for work in pending:
                 work.wait()
@@ -50,6 +50,7 @@ class GradientBuffer:
 
 def _lay_out(parameters: list[nn.Parameter]) -> Tensor:
     buffer = parameters[0].new_zeros(sum(p.numel() for p in parameters))
-    for parameter, view in zip(parameters, buffer.split([p.numel() for p in parameters]), strict=True):
+    sizes = [p.numel() for p in parameters]
+    for parameter, view in zip(parameters, torch.split(buffer, sizes), strict=True):
         parameter.grad = view.view_as(parameter)
     return buffer

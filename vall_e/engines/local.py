@@ -27,7 +27,7 @@ from .gradient_buffer import GradientBuffer
 from .memory import advice, is_out_of_memory, sizes
 from .micro_batch import MicroBatch
 from .optimizer_state import join_state, split_state
-from .ranks import Ranks
+from .ranks import ALONE, Ranks
 from .snapshot import Snapshot, averages, copied
 from .step_stats import StatsCollector, StepStats
 
@@ -41,7 +41,7 @@ class LocalEngine(Engine):
     smaller pieces.
     """
 
-    def __init__(self, cfg: Config, tokenizer: Tokenizer, codec: CodecIdentity, ranks: Ranks) -> None:
+    def __init__(self, cfg: Config, tokenizer: Tokenizer, codec: CodecIdentity, ranks: Ranks = ALONE) -> None:
         super().__init__(cfg, tokenizer, codec, ranks)
         torch.manual_seed(cfg.seed)
         self.dtype = DTYPES[cfg.trainer.weight_dtype]
@@ -123,7 +123,7 @@ class LocalEngine(Engine):
         """See `Engine`."""
         if not self.ranks.first:
             return Snapshot({})
-        tensors, rest = split_state(self.optimizer)
+        tensors, rest = split_state(self.optimizer, self.names)
         return Snapshot(
             weights=copied(self.model.state_dict().items()),
             optimizer=tensors,
@@ -133,14 +133,19 @@ class LocalEngine(Engine):
 
     def restore(self, states: dict[str, Tensor], counters: dict[str, Any]) -> None:
         """See `Engine`."""
-        join_state(self.optimizer, states, counters["optimizer"])
+        join_state(self.optimizer, self.names, states, counters["optimizer"])
         if counters["scaler"] and self.scaler.is_enabled():
             self.scaler.load_state_dict(counters["scaler"])
         if self.average is not None:
             self.average.load(averages(states))
 
+    def weights(self) -> dict[str, Tensor]:
+        """See `Engine`."""
+        with self.speaking() as model:
+            return copied(model.state_dict().items()) if self.ranks.first else {}
+
     @contextmanager
-    def averaged(self) -> Iterator[VallE]:
+    def speaking(self) -> Iterator[VallE]:
         """See `Engine`."""
         if self.average is None:
             yield self.model

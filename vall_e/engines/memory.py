@@ -28,7 +28,7 @@ def sizes(micro_batches: Sequence[MicroBatch]) -> str:
 
 
 def advice(cfg: Config, device: torch.device, step: int, micro_batches: Sequence[MicroBatch]) -> str:
-    """Sizes of the batch that did not fit even when split into single samples, and the settings that make it smaller."""
+    """Sizes of the batch that did not fit even in single samples, and the settings that make it smaller."""
     return (
         f"memory ran out on {device} at step {step}, in a micro-batch of {sizes(micro_batches)}: "
         f"lower hyperparameters.batch_size={cfg.hyperparameters.batch_size} and raise "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -38,7 +39,7 @@ class MicroBatch:
         """
         count = min(count, len(self.inputs))
         bounds = [len(self.inputs) * part // count for part in range(count + 1)]
-        pieces = [self.inputs[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+        pieces = [self.inputs[start:end] for start, end in pairwise(bounds)]
         return [
             MicroBatch(piece, self.share * len(piece) / len(self.inputs), self.seed + number)
             for number, piece in enumerate(pieces)

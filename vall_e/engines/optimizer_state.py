@@ -1,9 +1,11 @@
-"""Optimizer state as named tensors and JSON, so that no pickle is written."""
+"""Optimizer state as named tensors and JSON, so that no pickle is written and any engine can read it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -14,49 +16,67 @@ PREFIX = "optimizer."
 RUNNING = frozenset({"d", "d_max", "d_numerator", "d_denom", "d_hat", "k"})
 """What Prodigy keeps in its groups, beside the settings."""
 
+Names = Mapping[int, str]
+"""Name of a parameter by its id()."""
 
-def split_state(optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors by `optimizer.<parameter>.<name>`, and everything else as JSON."""
-    tree = optimizer.state_dict()
+
+def split_state(optimizer: Optimizer, names: Names) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors by `optimizer.<parameter>.<state>`, copied to main memory, and everything else as JSON."""
     tensors: dict[str, Tensor] = {}
     scalars: dict[str, dict[str, Any]] = {}
-    for index, values in tree["state"].items():
-        for name, value in values.items():
+    for parameter, values in optimizer.state.items():
+        name = names[id(parameter)]
+        for key, value in values.items():
             if isinstance(value, Tensor):
-                tensors[f"{PREFIX}{index}.{name}"] = value.detach().cpu().clone().contiguous()
+                tensors[f"{PREFIX}{name}.{key}"] = value.detach().to("cpu", copy=True).contiguous()
             else:
-                scalars.setdefault(str(index), {})[name] = value
-    groups = [{key: _plain(value) for key, value in group.items()} for group in tree["param_groups"]]
-    return tensors, {"kind": type(optimizer).__name__, "scalars": scalars, "groups": groups}
+                scalars.setdefault(name, {})[key] = value
+    running = [{key: _plain(group[key]) for key in RUNNING if key in group} for group in optimizer.param_groups]
+    kept = sorted(names[id(p)] for group in optimizer.param_groups for p in group["params"])
+    return tensors, {"kind": type(optimizer).__name__, "scalars": scalars, "groups": running, "parameters": kept}
 
 
-def join_state(optimizer: Optimizer, tensors: dict[str, Tensor], rest: dict[str, Any]) -> None:
+def join_state(optimizer: Optimizer, names: Names, tensors: Mapping[str, Tensor], rest: dict[str, Any]) -> None:
     """Put back what `split_state` took.
 
     Of the groups only what the optimizer itself found returns: settings such as `weight_decay` are those in force now.
     CheckpointError if it is the state of another optimizer or of other parameters.
     """
-    own_groups = optimizer.state_dict()["param_groups"]
-    here, there = (type(optimizer).__name__, _owned(own_groups)), (rest["kind"], _owned(rest["groups"]))
-    if here != there:
+    parameters = {names[id(p)]: p for group in optimizer.param_groups for p in group["params"]}
+    check_origin(type(optimizer).__name__, parameters, rest)
+    for name, states in by_parameter(tensors, rest["scalars"]).items():
+        own = parameters[name]
+        optimizer.state[own] = {
+            key: _placed(key, value, own) if isinstance(value, Tensor) else value for key, value in states.items()
+        }
+    for group, running in zip(optimizer.param_groups, rest["groups"], strict=False):
+        group.update(running)
+
+
+def check_origin(kind: str, parameters: Mapping[str, object], rest: dict[str, Any]) -> None:
+    """CheckpointError unless `rest` is of an optimizer of this kind over these parameters."""
+    if (kind, sorted(parameters)) != (rest["kind"], sorted(rest["parameters"])):
         raise CheckpointError(
-            f"the checkpoint has the state of {there[0]} over {sum(there[1])} parameters, this run is to go on with "
-            f"{here[0]} over {sum(here[1])}: trainer.load_states=false leaves that state out"
+            f"the checkpoint has the state of {rest['kind']} over {len(rest['parameters'])} parameters, this run is "
+            f"to go on with {kind} over {len(parameters)}: trainer.load_states=false leaves that state out"
         )
-    state: dict[int, dict[str, Any]] = {int(i): dict(values) for i, values in rest["scalars"].items()}
-    for key, tensor in tensors.items():
+
+
+def by_parameter(tensors: Mapping[str, Tensor], scalars: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """States of each parameter by name; other tensors than an optimizer's are left out."""
+    found = {name: dict(values) for name, values in scalars.items()}
+    for key, value in tensors.items():
         if key.startswith(PREFIX):
-            index, name = key[len(PREFIX) :].split(".", 1)
-            state.setdefault(int(index), {})[name] = tensor
-    groups = []
-    for own, saved in zip(own_groups, rest["groups"], strict=True):
-        running = {key: value for key, value in saved.items() if key in RUNNING}
-        groups.append(own | running)
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
+            name, _, state = key[len(PREFIX) :].rpartition(".")
+            found.setdefault(name, {})[state] = value
+    return found
 
 
-def _owned(groups: list[dict[str, Any]]) -> list[int]:
-    return [len(group["params"]) for group in groups]
+def _placed(key: str, value: Tensor, parameter: Tensor) -> Tensor:
+    """A step count stays in main memory, where torch's optimizers expect it unless they are fused."""
+    if key == "step":
+        return value.to(torch.float32)
+    return value.to(parameter.device).clone()
 
 
 def _plain(value: Any) -> Any:

@@ -76,6 +76,9 @@ class Ranks:
         self.any(False)
 
 
+ALONE = Ranks()
+
+
 @contextmanager
 def alert() -> Iterator[None]:
     """RankLostError in place of what torch raises when a peer of a collective is gone."""
@@ -94,7 +97,7 @@ def joined_ranks(device: str) -> Iterator[Ranks]:
     ConfigError if some of these are missing. A process group that is there already is used and left as it is.
     """
     if world_size() == 1:
-        yield Ranks()
+        yield ALONE
         return
     if missing := [name for name in LAUNCHED if name not in os.environ]:
         raise ConfigError(f"WORLD_SIZE={world_size()} tells of several ranks, but {', '.join(missing)} is not set")

@@ -97,9 +97,7 @@ class Llama(nn.Module):
             if isinstance(module, GatedMLP):
                 module.compile(dynamic=True, backend=backend)
 
-    def forward(
-        self, x: Tensor, positions: Tensor, attention: Attention, skipped: Collection[int] = ()
-    ) -> Tensor:
+    def forward(self, x: Tensor, positions: Tensor, attention: Attention, skipped: Collection[int] = ()) -> Tensor:
         """x [S, d], positions int64 [S] -> [S, d]; layers in `skipped` are left out."""
         rotation = rotary(positions, self.head_width)
         for index, layer in enumerate(self.layers):

@@ -115,9 +115,7 @@ class VallE(nn.Module):
         positions = torch.cat([position_ids(layout, unified) for layout in layouts])
         return Packed(torch.cat(embedded), positions.to(self.device), layouts)
 
-    def hidden(
-        self, packed: Packed, attention: Attention | None = None, skipped: Collection[int] = ()
-    ) -> Tensor:
+    def hidden(self, packed: Packed, attention: Attention | None = None, skipped: Collection[int] = ()) -> Tensor:
         """Run the backbone: [S, d]. `attention` replaces the packed one, for decoding through a cache."""
         within = attention or self.attention(packed.layouts)
         out: Tensor = self.model(packed.embeddings, packed.positions, within, skipped)

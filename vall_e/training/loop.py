@@ -6,7 +6,7 @@ import logging
 import math
 from collections import deque
 from collections.abc import Collection
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -35,12 +35,14 @@ def train(cfg: Config, folder: Path) -> float:
 
     Every rank of a run calls it, the first alone reads commands and writes.
     """
-    with joined_ranks(cfg.device) as ranks, sole_user(folder) if ranks.first else nullcontext():
-        with closing(open_run(cfg, folder, ranks)) as run:
-            describe(run)
-            with Commands(reads=ranks.first) as commands, progress_bar(run) as bar:
-                told_to_quit = go_on(run, commands, bar)
-            return finish(run, told_to_quit=told_to_quit)
+    with joined_ranks(cfg.device) as ranks, ExitStack() as stack:
+        if ranks.first:
+            stack.enter_context(sole_user(folder))
+        run = stack.enter_context(closing(open_run(cfg, folder, ranks)))
+        describe(run)
+        with Commands(reads=ranks.first) as commands, progress_bar(run) as bar:
+            told_to_quit = go_on(run, commands, bar)
+        return finish(run, told_to_quit=told_to_quit)
 
 
 def go_on(run: Run, commands: Commands, bar: Bar) -> bool:

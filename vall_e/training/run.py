@@ -22,15 +22,14 @@ from vall_e.data.loader import Loader, open_loader
 from vall_e.data.sample import Sample
 from vall_e.data.store import Store
 from vall_e.engines.background_writer import BackgroundWriter
-from vall_e.engines.checkpoint import find_checkpoint, remove_oldest, save_checkpoint
+from vall_e.engines.checkpoint import find_checkpoint, remove_oldest
 from vall_e.engines.engine import Engine
 from vall_e.engines.open_engine import open_engine
-from vall_e.engines.ranks import Ranks
-from vall_e.engines.snapshot import Snapshot, copied
+from vall_e.engines.ranks import ALONE, Ranks
+from vall_e.engines.snapshot import Snapshot
 from vall_e.errors import CheckpointError, DataError, WeightsError
 from vall_e.evaluation.evaluator import Evaluator
 from vall_e.models.vall_e import VallE
-from vall_e.models.weights import save_weights
 from vall_e.text import Tokenizer, open_tokenizer
 
 from .metrics_log import MetricsLog
@@ -94,8 +93,7 @@ class Run:
 
     def export(self) -> None:
         """Write the weights to speak with, in the background."""
-        with self.engine.averaged() as model, self.engine.assembled():
-            tensors = copied(model.state_dict().items()) if self.ranks.first else {}
+        tensors = self.engine.weights()
         if self.ranks.first:
             step = self.engine.global_step
             self.writer.submit(lambda: self._export(tensors, step))
@@ -105,21 +103,15 @@ class Run:
             self.writer.submit(lambda: self._write(snapshot))
 
     def _write(self, snapshot: Snapshot) -> None:
-        trainer, step = self.cfg.trainer, snapshot.counters["step"]
-        tag = str(step) if trainer.save_tag.lower().startswith(("step", "it")) else trainer.save_tag
-
-        def weights(path: Path) -> None:
-            self._write_weights(path, snapshot.weights, step)
-
-        log.info("Saved %s", save_checkpoint(self.checkpoints, tag, weights, snapshot.states, snapshot.counters))
+        trainer = self.cfg.trainer
+        by_step = trainer.save_tag.lower().startswith(("step", "it"))
+        tag = str(snapshot.counters["step"]) if by_step else trainer.save_tag
+        log.info("Saved %s", self.engine.write(snapshot, self.checkpoints, tag))
         remove_oldest(self.checkpoints, trainer.keep_last_checkpoints)
 
     def _export(self, tensors: dict[str, Tensor], step: int) -> None:
-        self._write_weights(self.weights, tensors, step)
+        self.engine.write_weights(self.weights, tensors, step)
         log.info("Exported %s", self.weights)
-
-    def _write_weights(self, path: Path, tensors: dict[str, Tensor], step: int) -> None:
-        save_weights(path, tensors, self.cfg.model, self.engine.tokenizer, self.engine.codec, step)
 
     def evaluate(self) -> None:
         """Generate speech from training and validation texts and compare it with the recordings."""
@@ -128,7 +120,7 @@ class Run:
             log.info("Nothing is evaluated: evaluation.size=0")
             return
         passes = {"subtrain": self.loader.recent(size), "val": self.validation.take(size)}
-        with self.engine.averaged() as model, self.engine.assembled():
+        with self.engine.speaking() as model:
             if self.ranks.first:
                 self._evaluate(model, passes)
             self.ranks.wait()
@@ -200,7 +192,7 @@ class Run:
             self.metrics.close()
 
 
-def open_run(cfg: Config, folder: Path, ranks: Ranks) -> Run:
+def open_run(cfg: Config, folder: Path, ranks: Ranks = ALONE) -> Run:
     """Build a run on one of its ranks and resume what its folder holds."""
     tokenizer = open_tokenizer(cfg.tokenizer, cfg.tokenizer_path)
     codec = open_codec(cfg.audio_backend, cfg.codec, cfg.device)
@@ -211,9 +203,7 @@ def open_run(cfg: Config, folder: Path, ranks: Ranks) -> Run:
         folder=folder,
         ranks=ranks,
         engine=open_engine(cfg, tokenizer, codec.identity, ranks),
-        loader=open_loader(
-            training, cfg.dataset, cfg.hyperparameters.batch_size, cfg.seed, ranks.rank, ranks.size
-        ),
+        loader=open_loader(training, cfg.dataset, cfg.hyperparameters.batch_size, cfg.seed, ranks.rank, ranks.size),
         validation=SampleCursor(validation, cfg.seed),
         evaluator=Evaluator(codec, cfg.evaluation, cfg.seed),
         metrics=MetricsLog(folder, cfg.trainer.tensorboard) if ranks.first else None,

@@ -1,0 +1,57 @@
+"""The model as engines want it that spread it over ranks: one module whose forward pass gives the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vall_e.models.layout import ModelInput
+from vall_e.models.loss import LossOutput
+from vall_e.models.vall_e import VallE
+
+Parts = dict[str, Tensor]
+
+
+class TrainedModule(nn.Module):
+    """Every rank uses every parameter outside the backbone in every pass, and in the same order.
+
+    Which embeddings and heads a batch needs depends on its RVQ levels, so ranks differ. Engines that reduce gradients
+    as they come would add up those of different parameters, or wait for ever.
+    """
+
+    def __init__(self, model: VallE) -> None:
+        super().__init__()
+        self.valle = model
+
+    @property
+    def around(self) -> list[nn.Parameter]:
+        """The trained parameters outside the backbone."""
+        within = {id(p) for p in self.valle.model.parameters()}
+        return [p for p in self.valle.parameters() if p.requires_grad and id(p) not in within]
+
+    def forward(self, samples: Sequence[ModelInput], skipped: frozenset[int]) -> tuple[Tensor, Parts, Parts]:
+        """Loss, its parts and statistics: see `LossOutput`."""
+        # Backward passes run the newest operation first, so these gradients come last, one after another.
+        nothing = use_all(self.around)
+        output: LossOutput = self.valle(samples, skipped)
+        return output.loss + nothing, output.parts, output.stats
+
+
+def use_all(parameters: Sequence[nn.Parameter]) -> Tensor:
+    """0, whose gradient with respect to each parameter is 0."""
+    zero: Tensor = _UseAll.apply(*parameters)  # type: ignore[no-untyped-call]
+    return zero
+
+
+class _UseAll(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, *parameters: Tensor) -> Tensor:
+        ctx.likes = [(p.shape, p.dtype, p.device) for p in parameters]
+        return parameters[0].new_zeros((), dtype=torch.float32)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
+        return tuple(torch.zeros(shape, dtype=dtype, device=device) for shape, dtype, device in ctx.likes)
