@@ -43,6 +43,23 @@ REFUSED = {
     "audio_backend=vocos": ["audio_backend=vocos is not available", "available: builtin, encodec"],
     "model.version=3": ["model.version=3 is not available"],
     "optimizations.fp8=true": ["optimizations.fp8=true is not available: needs 8-bit floating-point layers"],
+    "optimizations.model_offloading={devices:[cpu]}": ["optimizations.model_offloading is null: optimizations=offload"],
+    "optimizations.model_offloading.devices=[cpu]": ["optimizations.model_offloading is null: optimizations=offload"],
+    "optimizations=offload optimizations.model_offloading.device=cpu": [
+        "nearest: optimizations.model_offloading.devic"
+    ],
+    "optimizations=offload optimizations.model_offloading.devices=[gpu]": ["devices=['gpu']", "cpu, cuda or cuda:N"],
+    "optimizations=offload optimizations.model_offloading.limits=[half]": [
+        "model_offloading.limits=[half]",
+        "a number",
+    ],
+    "optimizations=offload optimizations.model_offloading={devices:[cpu],limits:[1,2]}": ["for 2 devices", "are 1"],
+    "optimizations=offload optimizations.model_offloading.assign=[layers.0.]": ["assign=[layers.0.]", "is not a"],
+    "optimizations=offload trainer.fsdp=true": ["model_offloading does not go with trainer.fsdp=true"],
+    "optimizations=unsloth trainer.gradient_checkpointing=false": ["unsloth=true needs trainer.gradient_checkpointing"],
+    "trainer.checkpoint_every=2 trainer.gradient_checkpointing=false": [
+        "trainer.checkpoint_every=2 needs gradient_checkpointing=true"
+    ],
     "+lora@loras.voice=r8": ["loras=", "is not available: needs adapters"],
     "audio_backend=encodek": ["audio_backend=encodek", "allowed: builtin, encodec", "nearest: encodec"],
     "dataset.workers=-1": ["dataset.workers=-1", "at least 0, at most 256"],

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tests.models.tiny import speech, tiny_model
+from vall_e.models.checkpointing import Checkpointing
 from vall_e.models.draws import draw_dropped, draw_skipped_layers
 from vall_e.models.layout import ModelInput
 from vall_e.models.llama import layer_dropout_chances
@@ -44,9 +45,10 @@ def gradients(model: VallE) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("settings", [{}, {"dropout": 0.3, "flags": {"layerskip_p_max": 0.5}}], ids=["plain", "drop"])
-def test_gradient_checkpointing_changes_no_gradient(settings: dict[str, Any]) -> None:
+@pytest.mark.parametrize("how", [{"every": 1}, {"every": 2}, {"every": 1, "offload": True}], ids=str)
+def test_gradient_checkpointing_changes_no_gradient(settings: dict[str, Any], how: dict[str, Any]) -> None:
     plain, saving = tiny_model(**settings).train(), tiny_model(**settings).train()
-    saving.model.gradient_checkpointing = True
+    saving.model.checkpointing = Checkpointing(**how)
     expected, found = gradients(plain), gradients(saving)
     assert expected.keys() == found.keys()
     for name, gradient in expected.items():

@@ -74,6 +74,7 @@ DEVIATIONS: dict[str, Deviation] = {
         True, "Weights of another size would be cut or extended unnoticed.", keep_ours=True
     ),
     "trainer.weight_dtype": Deviation("float16", "float16 alone underflows, and is slow without a GPU."),
+    "optimizations.model_offloading": Deviation(None, "Its settings are typed, so that a misspelt one is refused."),
     "inference.weight_dtype": Deviation("float16", "float32 speaks the same on every device."),
     "inference.amp": Deviation(True, "float32 speaks the same on every device."),
 }

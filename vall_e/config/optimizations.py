@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from .offloading import OffloadingConfig
 from .setting import setting
 
 BACKENDS = ("inductor", "cudagraphs", "onnxrt", "tensorrt")
 SWAPPED = "modules to swap in"
-OFFLOADING_KEYS = ("include", "exclude", "devices", "limits", "assign")
 
 
 @dataclass(kw_only=True)
@@ -33,13 +33,11 @@ class OptimizationsConfig:
     )
     bitnet: bool = setting(False, "Ternary linear layers (BitNet).", needs="BitNet linear layers")
     fp8: bool = setting(False, "8-bit floating point.", needs="8-bit floating-point layers")
-    model_offloading: dict[str, Any] | None = setting(
-        None,
-        f"Split the model over devices: {{{', '.join(OFFLOADING_KEYS)}}}.",
-        needs="offloading of modules",
+    model_offloading: OffloadingConfig | None = setting(
+        None, "Split the model over devices: {include, exclude, devices, limits, assign}."
     )
     tensorrt: bool = setting(False, "Make TensorRT known to `compile`.", needs="TensorRT")
-    unsloth: bool = setting(False, "Keep checkpointed activations in main memory.", needs="offloading of activations")
+    unsloth: bool = setting(False, "Keep the inputs of checkpointed layers in main memory.")
 
     def problems(self) -> Iterator[str]:
         """Relations between settings that do not hold."""
@@ -47,8 +45,5 @@ class OptimizationsConfig:
             yield f"compile={self.compile!r} is not allowed, allowed: true, false, {', '.join(BACKENDS)}"
         if self.compile == "tensorrt" and not self.tensorrt:
             yield "compile=tensorrt needs tensorrt=true"
-        for key in self.model_offloading or {}:
-            if key not in OFFLOADING_KEYS:
-                yield f"model_offloading.{key}: no such setting, allowed: {', '.join(OFFLOADING_KEYS)}"
         if self.injects and self.replace:
             yield "injects=true and replace=true do the same twice: choose one"

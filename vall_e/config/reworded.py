@@ -58,5 +58,9 @@ REWORDINGS: tuple[tuple[str, Rewording], ...] = (
     (r"Could not override '([^']+)'\.(?: No match|\nDid you mean)|No earlier Group Default for '([^']+)'", _no_group),
     (r"Merge error: \w+ is not a subclass of (\w+)\. value: (.*)", _no_mapping),
     (r"provider=.*, path=(.*) is not available", lambda found: f"hydra.searchpath={found[1]} is no folder of settings"),
+    (  # the only section that may be null, into which Hydra cannot write then
+        r"'NoneType' object has no attribute 'get'|Unexpected type for root: NoneType",
+        lambda _: "optimizations.model_offloading is null: optimizations=offload turns it on, then it can be changed",
+    ),
     (r"maximum recursion depth exceeded", lambda found: "a fragment contains itself"),
 )

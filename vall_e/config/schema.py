@@ -14,7 +14,7 @@ from .lora import LoraConfig
 from .model import GPU_ATTENTIONS, ModelConfig
 from .optimizations import OptimizationsConfig
 from .setting import setting
-from .trainer import TrainerConfig
+from .trainer import Backend, TrainerConfig
 
 WEIGHTS_FORMATS = ("safetensors", "sft", "pt", "pth")
 STT_TASK = 8
@@ -60,6 +60,7 @@ class Config:
         yield from self._tokenizer_problems()
         yield from self._device_problems()
         yield from self._task_problems()
+        yield from self._optimization_problems()
 
     def _codec_problems(self) -> Iterator[str]:
         facts, codec, backend = CODEC_FACTS[self.audio_backend], self.codec, f"audio_backend={self.audio_backend.name}"
@@ -102,3 +103,12 @@ class Config:
         for name, lora in self.loras.items():
             if any(level >= levels for level in lora.rvq_levels):
                 yield f"loras.{name}.rvq_levels={lora.rvq_levels} is out of range, allowed: 0 to {levels - 1}"
+
+    def _optimization_problems(self) -> Iterator[str]:
+        trainer = self.trainer
+        if self.optimizations.unsloth and not trainer.gradient_checkpointing:
+            yield "optimizations.unsloth=true needs trainer.gradient_checkpointing=true"
+        if self.optimizations.model_offloading is not None:
+            spread = {"backend=deepspeed": trainer.backend is Backend.deepspeed, "fsdp=true": trainer.fsdp}
+            for other in (name for name, chosen in {**spread, "ddp=true": trainer.ddp}.items() if chosen):
+                yield f"optimizations.model_offloading does not go with trainer.{other}: one process splits the model"

@@ -66,6 +66,9 @@ class TrainerConfig:
     gradient_checkpointing: bool = setting(
         True, "Recompute activations in the backward pass: less memory, a third more work."
     )
+    checkpoint_every: int = setting(
+        1, "Of gradient checkpointing: 1 recomputes every layer, 2 every second one, ...", at_least=1
+    )
     activation_checkpointing: bool | None = setting(None, "Old name of `gradient_checkpointing`.")
     weight_dtype: WeightDtype = setting(
         WeightDtype.float32,
@@ -97,5 +100,7 @@ class TrainerConfig:
             yield "weight_dtype=int8 cannot be trained, allowed: float32, float16, bfloat16"
         if self.backend is Backend.local and self.weight_dtype is WeightDtype.float16 and not self.amp:
             yield "weight_dtype=float16 without amp=true cannot be trained: gradients underflow"
+        if self.checkpoint_every > 1 and not self.gradient_checkpointing:
+            yield f"checkpoint_every={self.checkpoint_every} needs gradient_checkpointing=true"
         if self.load_state_dict and self.load_tag is not None:
             yield f"load_tag={self.load_tag} names a checkpoint, but load_state_dict=true asks for none"

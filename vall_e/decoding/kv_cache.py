@@ -67,9 +67,11 @@ class StepAttention:
 
     def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Each [B, H, D] -> the same."""
+        device = q.device
         keys, values = self.cache.keys[layer], self.cache.values[layer]
+        q, k, v = (x.to(keys.device) for x in (q, k, v))  # layers may lie on several devices
         keys[self.rows, :, self.cache.filled - 1] = k
         values[self.rows, :, self.cache.filled - 1] = v
         keys, values = keys[:, :, : self.places], values[:, :, : self.places]
         out: Tensor = scaled_dot_product_attention(q[:, :, None], keys, values, attn_mask=self.visible)
-        return out[:, :, 0]
+        return out[:, :, 0].to(device)

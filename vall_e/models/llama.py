@@ -11,9 +11,9 @@ from collections.abc import Collection
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
-from torch.utils.checkpoint import checkpoint
 
 from .attention import Attention
+from .checkpointing import Checkpointing
 
 EPSILON = 1e-6
 ROPE_BASE = 10_000.0
@@ -64,6 +64,9 @@ class GatedMLP(nn.Module):
 class LlamaLayer(nn.Module):
     """Attention and MLP, each behind a norm and beside a residual."""
 
+    hands_on = True
+    """The next layer takes the output: see `offload`."""
+
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
         self.self_attn = SelfAttention(dim, heads)
@@ -86,7 +89,7 @@ class Llama(nn.Module):
         self.norm = nn.RMSNorm(dim, eps=EPSILON)
         self.head_width = dim // heads
         self.skip_chances = layer_dropout_chances(layers, layer_dropout)
-        self.gradient_checkpointing = False
+        self.checkpointing = Checkpointing()
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, std=0.02)
@@ -100,13 +103,11 @@ class Llama(nn.Module):
     def forward(self, x: Tensor, positions: Tensor, attention: Attention, skipped: Collection[int] = ()) -> Tensor:
         """x [S, d], positions int64 [S] -> [S, d]; layers in `skipped` are left out."""
         rotation = rotary(positions, self.head_width)
+        checkpointing = self.checkpointing if self.training else Checkpointing()
         for index, layer in enumerate(self.layers):
             if index in skipped:
                 continue
-            if self.gradient_checkpointing and self.training:
-                x = checkpoint(layer, x, rotation, attention, index, use_reentrant=False)
-            else:
-                x = layer(x, rotation, attention, index)
+            x = checkpointing.run(layer, index, x, rotation, attention, index)
         out: Tensor = self.norm(x)
         return out
 

@@ -140,7 +140,8 @@ def typed(value: Any) -> str:
 def in_words(kind: Any, named: bool) -> str:
     """A type in words; with `named` its texts are names."""
     if get_origin(kind) is list:
-        return f"list of {in_words(get_args(kind)[0], named)}s"
+        inner = in_words(get_args(kind)[0], named)
+        return f"list of {inner.replace('list', 'lists', 1) if inner.startswith('list') else inner + 's'}"
     if get_origin(kind) is dict:
         return "mapping"
     if is_dataclass(kind):
@@ -150,10 +151,11 @@ def in_words(kind: Any, named: bool) -> str:
 
 def _with_inner(section: Section) -> Iterator[Section]:
     yield section
-    for name, _, kind in _declared(section.kind):
-        if is_dataclass(kind) and isinstance(kind, type):
-            key = section.prefix + name
-            yield from _with_inner(Section(key, kind, f"{key}."))
+    for name, _, declared in _declared(section.kind):
+        for kind in get_args(declared) if get_origin(declared) is UnionType else (declared,):
+            if is_dataclass(kind) and isinstance(kind, type):
+                key = section.prefix + name
+                yield from _with_inner(Section(key, kind, f"{key}."))
 
 
 def _declared(kind: Any) -> Iterator[tuple[str, Rule, Any]]:
