@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import hydra
 
 from vall_e.config.codec_training import CodecTrainingConfig
 from vall_e.config.conf_dir import conf_dir
-from vall_e.config.startup import open_codec_training, opens_with
+from vall_e.config.startup import open_alone, opens_with
 from vall_e.config.versions import VERSION_BASE
 from vall_e.launch import launch
 
 
 @hydra.main(config_path=conf_dir(), config_name="train_codec", **VERSION_BASE)
-@opens_with(open_codec_training)
+@opens_with(partial(open_alone, kind=CodecTrainingConfig))
 def run(cfg: CodecTrainingConfig) -> None:
     """Train until `steps`."""
     from vall_e.audio.builtin.training import train_codec

@@ -11,15 +11,14 @@ from omegaconf import OmegaConf
 
 from vall_e.config.conf_dir import conf_dir
 from vall_e.config.documentation.json_schema import schemas
+from vall_e.config.documentation.reference import ALONE
 from vall_e.config.nearest import groups, options
 
 jsonschema = pytest.importorskip("jsonschema")
 referencing = pytest.importorskip("referencing")
 
 FRAGMENTS = [(group, f"{group}/{option}") for group in groups() for option in options(group)]
-PRIMARY = [
-    ("train_codec" if path.stem == "train_codec" else "config", path.stem) for path in Path(conf_dir()).glob("*.yaml")
-]
+PRIMARY = [(stem if stem in ALONE else "config", stem) for stem in (f.stem for f in Path(conf_dir()).glob("*.yaml"))]
 
 
 @cache

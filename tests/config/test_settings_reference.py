@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from vall_e.config.documentation.json_schema import schemas
-from vall_e.config.documentation.reference import entries, sections
+from vall_e.config.documentation.reference import ALONE, entries, sections
 from vall_e.config.documentation.settings_page import page
 from vall_e.config.documentation.show import overview, shown_names
 from vall_e.config.nearest import groups, options, settings
@@ -33,7 +33,7 @@ def command(*arguments: str, folder: Path = REPOSITORY, **environment: str) -> s
 def test_without_a_command_it_lists_every_group_and_section_with_examples() -> None:
     done = command()
     assert done.returncode == 0 and done.stdout.strip() == overview()
-    for name in (*groups(), "config", "model.experimental", "trainer.deepspeed", "evaluation.kwargs", "train_codec"):
+    for name in (*groups(), "config", "model.experimental", "trainer.deepspeed", "evaluation.kwargs", *ALONE):
         assert re.search(rf"^  {re.escape(name)}  +\w", done.stdout, re.MULTILINE), name
     assert "python -m vall_e.config show model" in done.stdout
 

@@ -13,9 +13,10 @@ from safetensors.torch import save_file
 
 from tests.models.tiny import speech, tiny_model
 from vall_e.audio.codec import CodecIdentity
-from vall_e.errors import WeightsError
+from vall_e.config.facts import weights_settings
+from vall_e.errors import ConfigError, WeightsError
 from vall_e.models.vall_e import VallE
-from vall_e.models.weights import LoadedWeights, load_weights, save_weights
+from vall_e.models.weights import LoadedWeights, load_weights, read_tensors, save_weights
 from vall_e.text import IpaTokenizer, Tokenizer, open_tokenizer
 
 CODEC = CodecIdentity("builtin", 24_000, 75.0, 8, 1024, "0123456789abcdef")
@@ -140,3 +141,65 @@ def test_a_setting_out_of_range_is_named(tmp_path: Path) -> None:
 def test_damaged_metadata_is_refused(tmp_path: Path, damage: dict[str, Any]) -> None:
     with pytest.raises(WeightsError, match="damaged metadata"):
         load(rewrite(tmp_path / "w.safetensors", **damage))
+
+
+def pickled(path: Path, content: Any) -> Path:
+    torch.save(content, path)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["pt", "pth"])
+def test_pickled_weights_are_read_as_they_were_written(tmp_path: Path, suffix: str) -> None:
+    model = tiny_model()
+    path = write(tmp_path / f"w.{suffix}", model, open_tokenizer(None, None))
+    loaded = load(path)
+    assert (loaded.config, loaded.step, loaded.codec) == (model.cfg, 7, CODEC)
+    assert loaded.tokenizer.identity == open_tokenizer(None, None).identity
+    assert loaded.model([speech(0)]).loss.equal(model([speech(0)]).loss)
+    assert weights_settings(str(path)) == asdict(model.cfg)
+
+
+def test_tensors_of_others_are_read_whether_in_a_module_or_not(tmp_path: Path) -> None:
+    tensors = {"sep": torch.arange(4.0)}
+    for content in (tensors, {"module": tensors}, {"module": tensors, "config": {"name": "x"}, "lr_scheduler": None}):
+        _, found = read_tensors(pickled(tmp_path / "w.pth", content))
+        assert found.keys() == tensors.keys() and found["sep"].equal(tensors["sep"])
+    with pytest.raises(WeightsError, match="was not written by vall_e"):
+        load(tmp_path / "w.pth")
+
+
+class Code:
+    """Of a class that loading must not make."""
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    {
+        "code": (Code(), "not a file of torch.save"),
+        "list": ([torch.zeros(1)], "holds a list, not a dictionary"),
+        "empty": ({}, "no tensors by name"),
+        "no tensors": ({"module": {"sep": 1}}, "no tensors by name"),
+        "tensors in the metadata": ({"module": {"sep": torch.zeros(1)}, "config": torch.zeros(1)}, "damaged metadata"),
+    }.values(),
+)
+def test_what_else_torch_pickled_is_refused(tmp_path: Path, content: Any, words: str) -> None:
+    with pytest.raises(WeightsError, match=words):
+        load(pickled(tmp_path / "w.pth", content))
+
+
+@pytest.mark.parametrize("garbage", [b"", b"no pickle", b"PK\x03\x04 a zip that is none", b"\x80\x02}q\x00."])
+def test_garbage_with_the_suffix_of_pickled_weights_is_refused(tmp_path: Path, garbage: bytes) -> None:
+    (tmp_path / "w.pth").write_bytes(garbage)
+    with pytest.raises(WeightsError, match=r"weights=\S+w\.pth"):
+        load(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("kept", [4, 100, 0.5])
+def test_truncated_pickled_weights_are_refused(tmp_path: Path, kept: float) -> None:
+    path = write(tmp_path / "w.pth")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(kept * len(whole)) if isinstance(kept, float) else kept])
+    with pytest.raises(WeightsError, match=r"not a file of torch\.save"):
+        load(path)
+    with pytest.raises(ConfigError, match=r"not a file of torch\.save"):
+        weights_settings(str(path))

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 from vall_e.errors import ConfigError, DataError
+
+from .weights_format import is_pickled
 
 PACKAGE = Path(__file__).resolve().parents[1]
 IPA_TOKENIZER = PACKAGE / "text" / "ipa.json"
@@ -51,11 +54,13 @@ def vocabulary_size(kind: str | None, path: str | None) -> int:
 def weights_settings(path: str) -> dict[str, Any]:
     """The model settings that a weights file carries, {} if it carries none; ConfigError if it is no such file.
 
-    Read from the header of safetensors: eight bytes of its length, then JSON.
+    Of safetensors the header is read: eight bytes of its length, then JSON.
     """
     file = Path(path)
     if not file.is_file():
         raise ConfigError(f"weights={path} is not a file")
+    if is_pickled(file):
+        return _pickled_settings(file)
     try:
         with file.open("rb") as content:
             length = int.from_bytes(content.read(8), "little")
@@ -64,6 +69,17 @@ def weights_settings(path: str) -> dict[str, Any]:
         return settings if isinstance(settings, dict) else {}
     except (ValueError, AttributeError) as error:
         raise ConfigError(f"weights={path} is not a safetensors file") from error
+
+
+def _pickled_settings(path: Path) -> dict[str, Any]:
+    import torch  # these alone need it, and composing must not wait for it
+
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
+    except Exception as error:  # torch has a dozen classes of errors for a file that it cannot read
+        raise ConfigError(f"weights={path} is not a file of torch.save") from error
+    settings = content.get("config", {}) if isinstance(content, dict) else {}
+    return settings if isinstance(settings, dict) else {}
 
 
 def dataset_facts(path: str) -> DatasetFacts:

@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from .codec_training import CodecTrainingConfig
+from .export import ExportConfig
 from .nearest import groups, options
 from .schema import Config
 
@@ -118,6 +119,21 @@ APPS = {
         ),
         settings=tuple(f.name for f in fields(CodecTrainingConfig)),
         root=CodecTrainingConfig,
+    ),
+    "export": App(
+        module="vall_e.export",
+        script="vall-e-export",
+        purpose="Write trained weights in another form: another number format, file format or layout.",
+        examples=(
+            ("run=runs/demo", "the newest checkpoint, with the moving average of the weights if there is one"),
+            ("run=runs/demo dtype=bfloat16 weights_name=bf16", "half the size"),
+            ("run=runs/demo weights_format=pth", "pickled, for torch.load"),
+            ("run=runs/demo tag=500 folder=old", "an older checkpoint, to another folder"),
+            ("weights=W.safetensors hf=true", "a folder that transformers reads"),
+            ("weights=W.safetensors split_classifiers=true weights_name=split", "a head for each RVQ level"),
+        ),
+        settings=("run", "tag", "weights", "folder", "weights_name", "weights_format", "dtype", "hf"),
+        root=ExportConfig,
     ),
     "speak": App(
         module="vall_e",

@@ -13,6 +13,7 @@ from .codec import CodecConfig
 from .codec_training import CodecTrainingConfig
 from .dataset import DatasetConfig
 from .evaluation import EvaluationConfig
+from .export import ExportConfig
 from .hyperparameters import HyperparametersConfig
 from .inference import InferenceConfig
 from .lora import LoraConfig
@@ -59,6 +60,7 @@ def register() -> None:
         store.store(group="schema", name=group, node=root.get(group, SCHEMAS[group]), provider="vall_e")
     store.store(group="schema", name="config", node=root, provider="vall_e")
     store.store(group="schema", name="codec_training", node=CodecTrainingConfig, provider="vall_e")
+    store.store(group="schema", name="export", node=ExportConfig, provider="vall_e")
 
 
 class SharedSchemas(dict[str, Any]):

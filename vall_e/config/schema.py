@@ -15,8 +15,8 @@ from .model import GPU_ATTENTIONS, ModelConfig
 from .optimizations import OptimizationsConfig
 from .setting import setting
 from .trainer import Backend, TrainerConfig
+from .weights_format import WEIGHTS_FORMATS
 
-WEIGHTS_FORMATS = ("safetensors", "sft", "pt", "pth")
 STT_TASK = 8
 """Row of the task embedding that `stt` has: the ninth."""
 
@@ -35,10 +35,7 @@ class Config:
     teacher: str | None = setting(None, "Weights file of the model that teaches this one.", needs="distillation")
     weights_name: str = setting("fp32", "Stem of the exported weights file.")
     weights_format: str = setting(
-        "safetensors",
-        "Suffix of the exported weights file.",
-        allowed=WEIGHTS_FORMATS,
-        options_need={"pt": "export of pickled weights", "pth": "export of pickled weights"},
+        "safetensors", "Suffix of the exported weights file; pt and pth are pickled.", allowed=WEIGHTS_FORMATS
     )
     tokenizer: str | None = setting(None, "naive: the symbol table of early weights; null: a tokenizer file.")
     tokenizer_path: str | None = setting(None, "A tokenizer.json; null takes the IPA tokenizer that ships with vall_e.")

@@ -16,7 +16,6 @@ from omegaconf import DictConfig
 from vall_e.errors import ConfigError, SweepError
 
 from .checks import CHECKS
-from .codec_training import CodecTrainingConfig
 from .explain import explain
 from .fault import is_users
 from .origins import job_origins, with_origins
@@ -62,9 +61,9 @@ def starts(*, needs: Collection[str] = ()) -> Callable[[Callable[[Config], R]], 
     return opens_with(partial(open_job, needs=needs))
 
 
-def open_codec_training(raw: DictConfig) -> CodecTrainingConfig:
-    """The composed tree of `vall_e.train_codec` as typed settings."""
-    config = seal_job(raw, CodecTrainingConfig)
+def open_alone(raw: DictConfig, kind: type[C]) -> C:
+    """The composed tree of an app with a root of its own as typed settings."""
+    config = seal_job(raw, kind)
     keep_resolved(raw)
     return config
 

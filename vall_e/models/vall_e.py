@@ -5,7 +5,7 @@ Axes: S positions of all sequences together, d model width, V ids of a head.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -52,15 +52,24 @@ def occupancy(packed: Packed) -> dict[str, Tensor]:
 class Heads(nn.Module):
     """Linear maps d -> V, found by the name of a head."""
 
-    def __init__(self, names: Sequence[str], rows: Sequence[int], dim: int) -> None:
+    def __init__(self, rows: Mapping[str, int], dim: int) -> None:
         super().__init__()
-        self.names = list(names)
-        self.proj = nn.ModuleList(nn.Linear(dim, n) for n in rows)
+        self.names = list(rows)
+        self.proj = nn.ModuleList(nn.Linear(dim, n) for n in rows.values())
 
     def forward(self, name: str, hidden: Tensor) -> Tensor:
         """Logits of `name`: [M, d] -> [M, V]."""
         logits: Tensor = self.proj[self.names.index(name)](hidden)
         return logits
+
+
+def head_rows(cfg: ModelConfig) -> dict[str, int]:
+    """How many ids each head predicts, by name, in order: those of the response tables, then stt, then len."""
+    tables = response_tables(cfg.capabilities, cfg.resp_levels)
+    rows = {table: cfg.audio_tokens + table.startswith("AR:") for table in tables}
+    if "ar" not in cfg.capabilities and "NAR:0:0" in rows:
+        rows["NAR:0:0"] += 1
+    return rows | {"stt": cfg.text_tokens} | ({"len": LENGTH_TOKENS} if "len" in cfg.capabilities else {})
 
 
 class VallE(nn.Module):
@@ -89,18 +98,9 @@ class VallE(nn.Module):
         self.len_emb = nn.Embedding(LENGTH_TOKENS, dim)
         self.model = Llama(dim, size.heads, size.layers, flags.layerskip_p_max)
         if flags.split_classifiers:
-            self.classifiers = Heads(*self._head_rows(), dim)
+            self.classifiers = Heads(head_rows(cfg), dim)
         else:
             self.classifier = nn.Linear(dim, cfg.audio_tokens + 1)
-
-    def _head_rows(self) -> tuple[list[str], list[int]]:
-        """Names of the heads and how many ids each predicts: the response tables, then stt, then len."""
-        cfg = self.cfg
-        rows = [cfg.audio_tokens + t.startswith("AR:") for t in self.tables]
-        if "ar" not in cfg.capabilities and "NAR:0:0" in self.tables:
-            rows[0] = cfg.audio_tokens + 1
-        extra = {"stt": cfg.text_tokens} | ({"len": LENGTH_TOKENS} if "len" in cfg.capabilities else {})
-        return [*self.tables, *extra], rows + list(extra.values())
 
     @property
     def device(self) -> torch.device:

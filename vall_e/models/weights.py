@@ -1,4 +1,4 @@
-"""Weights files: safetensors that carry the settings of their model, their tokenizer and their codec.
+"""Weights files, which carry the settings of their model, their tokenizer and their codec: safetensors, or pickled.
 
 The metadata is data: it is parsed into dataclasses, nothing in it names code. Its keys `config`, `stats` and
 `userdata` are those of the published weights; `vall_e` holds what these lack.
@@ -7,7 +7,6 @@ The metadata is data: it is parsed into dataclasses, nothing in it names code. I
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -17,17 +16,31 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from vall_e.atomic import replacing
 from vall_e.audio.codec import CodecIdentity
 from vall_e.config.model import ModelConfig
 from vall_e.config.model_experimental import ModelExperimentalConfig
 from vall_e.config.seal import problems, unavailable
+from vall_e.config.weights_format import is_pickled
 from vall_e.errors import WeightsError
 from vall_e.text import IpaTokenizer, NaiveTokenizer, Tokenizer
 
 from .fit import fit
+from .pickled_weights import read_pickled, write_pickled
 from .vall_e import VallE
 
 FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsContent:
+    """What a weights file holds: tensors by name, and what is needed to speak with them."""
+
+    tensors: dict[str, Tensor]
+    config: ModelConfig
+    tokenizer: Tokenizer
+    codec: CodecIdentity
+    step: int
 
 
 @dataclass(frozen=True)
@@ -44,7 +57,7 @@ class LoadedWeights:
 def save_weights(
     path: Path, tensors: dict[str, Tensor], config: ModelConfig, tokenizer: Tokenizer, codec: CodecIdentity, step: int
 ) -> None:
-    """Write a weights file atomically."""
+    """Write a weights file atomically: pickled if `path` ends with .pt or .pth, else safetensors."""
     metadata = {
         "config": json.dumps(asdict(config)),
         "stats": json.dumps({"global_step": step}),
@@ -54,38 +67,48 @@ def save_weights(
             ensure_ascii=False,
         ),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial, metadata)
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    here = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with replacing(path) as partial:
+        if is_pickled(path):
+            write_pickled(partial, here, metadata)
+        else:
+            save_file(here, partial, metadata)
 
 
 def load_weights(path: Path, device: torch.device) -> LoadedWeights:
-    """Read a weights file. WeightsError if it is missing, foreign, or does not fit the settings it carries."""
+    """The model of a weights file; WeightsError as of `read_weights`, or if it does not fit the settings it carries."""
+    content = read_weights(path)
+    model = VallE(content.config)
+    fit(model, content.tensors, path)
+    return LoadedWeights(model.to(device).eval(), content.config, content.tokenizer, content.codec, content.step)
+
+
+def read_weights(path: Path) -> WeightsContent:
+    """Read a weights file. WeightsError if it is missing, foreign or damaged."""
     metadata, tensors = read_tensors(path)
     if "vall_e" not in metadata or "config" not in metadata:
         raise WeightsError(f"weights={path} was not written by vall_e: its metadata has no model, tokenizer and codec")
     try:
         own = json.loads(metadata["vall_e"])
-        config = parse_model_config(json.loads(metadata["config"]), path)
-        codec = CodecIdentity(**own["codec"])
-        step = int(json.loads(metadata["stats"])["global_step"])
-        tokenizer = IpaTokenizer(path, own["tokenizer"]) if own["tokenizer"] else NaiveTokenizer()
+        return WeightsContent(
+            tensors=tensors,
+            config=parse_model_config(json.loads(metadata["config"]), path),
+            tokenizer=IpaTokenizer(path, own["tokenizer"]) if own["tokenizer"] else NaiveTokenizer(),
+            codec=CodecIdentity(**own["codec"]),
+            step=int(json.loads(metadata["stats"])["global_step"]),
+        )
     except WeightsError:
         raise
     except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"weights={path} has damaged metadata: {error}") from error
-    model = VallE(config)
-    fit(model, tensors, path)
-    return LoadedWeights(model.to(device).eval(), config, tokenizer, codec, step)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Metadata and tensors of a safetensors file, on the CPU."""
+    """Metadata, every value as JSON, and tensors of a weights file, on the CPU; its suffix says how it is read."""
     if not path.is_file():
         raise WeightsError(f"weights={path}: no such file")
+    if is_pickled(path):
+        return read_pickled(path)
     try:
         with safe_open(path, framework="pt") as file:
             return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

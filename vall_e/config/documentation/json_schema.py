@@ -14,11 +14,11 @@ from vall_e.atomic import replace_text
 from ..nearest import groups
 from ..setting import Rule
 from .fragments import is_global
-from .reference import Entry, Section, sections
+from .reference import ALONE, Entry, Section, sections
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 ROOT = "config.schema.json"
-ROOTS = ("config", "train_codec")
+ROOTS = ("config", *ALONE)
 """Sections that a primary config of the same name holds, beside settings of Hydra."""
 
 SIMPLE = {int: "integer", float: "number", bool: "boolean", str: "string", type(None): "null"}

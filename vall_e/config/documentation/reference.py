@@ -11,12 +11,15 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from ..codec_training import CodecTrainingConfig
+from ..export import ExportConfig
 from ..lora import LoraConfig
 from ..register import LINKS
 from ..schema import Config
 from ..setting import Rule, shown
 
 WORDS = {int: "whole number", float: "number", bool: "true or false", str: "text", NoneType: "null", Any: "any value"}
+ALONE = {"train_codec": CodecTrainingConfig, "export": ExportConfig}
+"""Apps with a root of their own, whose settings are no settings of a run."""
 LINKED = re.compile(r"\$\{([\w.]+)\}")
 
 
@@ -118,15 +121,15 @@ def sections() -> dict[str, Section]:
     roots = (
         Section("config", Config, ""),
         Section("lora", LoraConfig, "loras.NAME."),
-        Section("train_codec", CodecTrainingConfig, ""),
+        *(Section(app, root, "") for app, root in ALONE.items()),
     )
     return {section.name: section for root in roots for section in _with_inner(root)}
 
 
 @cache
 def entries() -> dict[str, Entry]:
-    """The settings of a run by dotted key, without those of `train_codec`, whose keys are others' last names."""
-    told = (section for section in sections().values() if section.name != "train_codec")
+    """The settings of a run by dotted key, without those of `ALONE`, whose keys are others' last names."""
+    told = (section for section in sections().values() if section.name not in ALONE)
     return {entry.key: entry for section in told for entry in section.entries if not entry.is_section}
 
 

@@ -10,7 +10,7 @@ from vall_e.atomic import replace_text
 
 from ..nearest import groups, options
 from .fragments import by_default, first_comment, place
-from .reference import Entry, Section, sections, typed
+from .reference import ALONE, Entry, Section, sections, typed
 from .show import about
 
 INTRODUCTION = """\
@@ -74,11 +74,9 @@ def page() -> str:
     parts += ["## config", "Settings of no group, written without a prefix, `seed=1`.", _settings(sections()["config"])]
     for group in groups():
         parts += _group(group)
-    parts += [
-        "## train_codec",
-        "The settings of `python -m vall_e.train_codec`, written without a prefix, `steps=20000`.",
-    ]
-    parts += [_settings(sections()["train_codec"])]
+    for app in ALONE:
+        about_app = f"The settings of `python -m vall_e.{app}`, written without a prefix."
+        parts += [f"## {app}", about_app, _settings(sections()[app])]
     return "\n\n".join(parts) + "\n"
 
 

@@ -1,0 +1,31 @@
+"""A model with one head for everything, as one with a head for each RVQ level and task."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from vall_e.errors import ConfigError
+
+from .vall_e import head_rows
+from .weights import WeightsContent
+
+SINGLE = "classifier."
+
+
+def split_classifiers(content: WeightsContent) -> WeightsContent:
+    """Every head gets the first rows of the single one, so that it gives the same logits for them.
+
+    ConfigError if the heads are split already, or if one of them needs more rows.
+    """
+    experimental = content.config.experimental
+    if experimental.split_classifiers:
+        raise ConfigError("split_classifiers=true: the heads of these weights are split already")
+    weight, bias = content.tensors[f"{SINGLE}weight"], content.tensors[f"{SINGLE}bias"]
+    tensors = {name: tensor for name, tensor in content.tensors.items() if not name.startswith(SINGLE)}
+    for index, (head, rows) in enumerate(head_rows(content.config).items()):
+        if rows > len(weight):
+            raise ConfigError(f"split_classifiers=true: the head {head} has {rows} rows, the single one {len(weight)}")
+        tensors[f"classifiers.proj.{index}.weight"] = weight[:rows].clone()
+        tensors[f"classifiers.proj.{index}.bias"] = bias[:rows].clone()
+    config = replace(content.config, experimental=replace(experimental, split_classifiers=True))
+    return replace(content, tensors=tensors, config=config)
