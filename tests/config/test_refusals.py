@@ -50,8 +50,8 @@ REFUSED = {
     ],
     "optimizations=offload optimizations.model_offloading.devices=[gpu]": ["devices=['gpu']", "cpu, cuda or cuda:N"],
     "optimizations=offload optimizations.model_offloading.limits=[half]": [
-        "model_offloading.limits=[half]",
-        "a number",
+        "model_offloading.limits[0]=half",
+        "Float",
     ],
     "optimizations=offload optimizations.model_offloading={devices:[cpu],limits:[1,2]}": ["for 2 devices", "are 1"],
     "optimizations=offload optimizations.model_offloading.assign=[layers.0.]": ["assign=[layers.0.]", "is not a"],

@@ -246,9 +246,9 @@ REFUSED: dict[str, tuple[dict[str, Any], type[VallEError], str]] = {
     "a missing file": ({"weights": "none.safetensors"}, WeightsError, "no such file"),
     "a missing tag": ({"run": "RUN", "tag": "15"}, CheckpointError, r"tag=15: .*\(no such folder\)"),
     "another model": (
-        {"run": "RUN", "model": "mine"},
+        {"run": "RUN", "model_name": "mine"},
         ConfigError,
-        "model=mine is not in run=.*, allowed: ar",
+        "model_name=mine is not in run=.*, allowed: ar",
     ),
     "heads split before": ({"run": "RUN", "split_classifiers": True}, ConfigError, "are split already"),
 }
@@ -263,9 +263,9 @@ def test_what_cannot_be_exported_is_refused(case: str, run: Path) -> None:
 
 def test_of_several_models_one_must_be_chosen(run: Path) -> None:
     checkpoint(run / "ckpt" / "b", other_model(), 1)
-    with pytest.raises(ConfigError, match=r"has checkpoints of 2 models: choose one, model=ar\+nar-llama-8\|b"):
+    with pytest.raises(ConfigError, match=r"has checkpoints of 2 models: choose one, model_name=ar\+nar-llama-8\|b"):
         exported(run=run)
-    assert exported(run=run, model="b") == run / "ckpt" / "b" / "fp32.safetensors"
+    assert exported(run=run, model_name="b") == run / "ckpt" / "b" / "fp32.safetensors"
 
 
 def test_weights_are_not_replaced_by_their_own_export(tmp_path: Path) -> None:
@@ -286,7 +286,7 @@ def test_settings_that_contradict_each_other_are_told() -> None:
     assert list(right.problems()) == []
     for changes, words in (
         ({"run": "runs/demo"}, "run=runs/demo names a checkpoint, but weights=w.safetensors"),
-        ({"hf": True, "lora": True}, "hf=true has no place for adapters"),
+        ({"hf": True, "export_lora": True}, "hf=true has no place for adapters"),
         ({"hf": True, "weights_format": "pth"}, "weights_format=pth does not go with hf=true"),
     ):
         (problem,) = replace(right, **changes).problems()

@@ -68,11 +68,13 @@ def _model_folder(folder: Path, cfg: ExportConfig) -> Path:
     names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     if not names:
         raise CheckpointError(f"run={cfg.run} has no checkpoints: {folder} is missing or empty")
-    if cfg.model is None and len(names) > 1:
-        raise ConfigError(f"run={cfg.run} has checkpoints of {len(names)} models: choose one, model={'|'.join(names)}")
-    if cfg.model is not None and cfg.model not in names:
-        raise ConfigError(f"model={cfg.model} is not in run={cfg.run}, allowed: {', '.join(names)}")
-    return folder / (cfg.model or names[0])
+    if cfg.model_name is None and len(names) > 1:
+        raise ConfigError(
+            f"run={cfg.run} has checkpoints of {len(names)} models: choose one, model_name={'|'.join(names)}"
+        )
+    if cfg.model_name is not None and cfg.model_name not in names:
+        raise ConfigError(f"model_name={cfg.model_name} is not in run={cfg.run}, allowed: {', '.join(names)}")
+    return folder / (cfg.model_name or names[0])
 
 
 def read_checkpoint(folder: Path) -> WeightsContent:
