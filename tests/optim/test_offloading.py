@@ -9,7 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn.utils.parametrize import register_parametrization
 
 from tests.models.tiny import draw_codes, speech, tiny_config, tiny_model
 from vall_e.config.offloading import OffloadingConfig
@@ -112,6 +114,25 @@ def test_sizes_are_bytes_of_the_modules_with_parameters_of_their_own() -> None:
     assert sizes["model.layers.0.mlp.up_proj"] == 4 * 32 * 128
     assert sum(sizes.values()) + 2 * 4 * 32 == sum(p.nbytes for p in model.parameters())
     assert sum(leaf_sizes(model.bfloat16()).values()) == sum(sizes.values()) // 2
+
+
+class Doubled(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor = nn.Parameter(torch.tensor([2.0]))
+
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        return self.factor * weight
+
+
+def test_a_module_goes_with_its_parametrizations(shapes_alone: None) -> None:
+    model, name = VallE(tiny_config()), "model.layers.1.mlp.up_proj"
+    register_parametrization(model.get_submodule(name), "weight", Doubled())
+    sizes = leaf_sizes(model)
+    assert sizes[name] == 4 * 32 * 128 + 4 and not any("parametrizations" in other for other in sizes)
+    offload(model, {name: "meta:1"}, torch.device("meta:0"))
+    assert {str(p.device) for p in model.get_submodule(name).parameters()} == {"meta:1"}
+    assert model.hidden(model.pack(samples())).device == torch.device("meta:0")
 
 
 @needs_gpu

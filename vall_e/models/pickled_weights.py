@@ -23,22 +23,25 @@ def write_pickled(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     torch.save({"module": dict(tensors), **{key: json.loads(value) for key, value in metadata.items()}}, path)
 
 
-def read_pickled(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Metadata, every value as JSON, and tensors, on the CPU; WeightsError for what is no such file."""
+def read_pickled(path: Path, key: str = "weights") -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata, every value as JSON, and tensors, on the CPU; `key` is the setting that names the file.
+
+    WeightsError for what is no such file.
+    """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch has a dozen classes of errors for a file that it cannot read
         why = f"{type(error).__name__}: {error}".partition("\n")[0]
-        raise WeightsError(f"weights={path} is not a file of torch.save ({why})") from error
+        raise WeightsError(f"{key}={path} is not a file of torch.save ({why})") from error
     if not isinstance(content, dict):
-        raise WeightsError(f"weights={path} holds a {type(content).__name__}, not a dictionary of tensors")
+        raise WeightsError(f"{key}={path} holds a {type(content).__name__}, not a dictionary of tensors")
     tensors = content.get("module", content)
     if not _are_tensors(tensors):
-        raise WeightsError(f"weights={path} holds no tensors by name, neither as its module nor by itself")
+        raise WeightsError(f"{key}={path} holds no tensors by name, neither as its module nor by itself")
     try:
-        metadata = {key: json.dumps(content[key], ensure_ascii=False) for key in METADATA if key in content}
+        metadata = {name: json.dumps(content[name], ensure_ascii=False) for name in METADATA if name in content}
     except (TypeError, ValueError) as error:
-        raise WeightsError(f"weights={path} has damaged metadata: {error}") from error
+        raise WeightsError(f"{key}={path} has damaged metadata: {error}") from error
     return metadata, tensors
 
 

@@ -103,17 +103,20 @@ def read_weights(path: Path) -> WeightsContent:
         raise WeightsError(f"weights={path} has damaged metadata: {error}") from error
 
 
-def read_tensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Metadata, every value as JSON, and tensors of a weights file, on the CPU; its suffix says how it is read."""
+def read_tensors(path: Path, key: str = "weights") -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata, every value as JSON, and tensors of a weights file, on the CPU; its suffix says how it is read.
+
+    `key` is the setting that names the file.
+    """
     if not path.is_file():
-        raise WeightsError(f"weights={path}: no such file")
+        raise WeightsError(f"{key}={path}: no such file")
     if is_pickled(path):
-        return read_pickled(path)
+        return read_pickled(path, key)
     try:
         with safe_open(path, framework="pt") as file:
             return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise WeightsError(f"weights={path} is not a safetensors file: {error}") from error
+        raise WeightsError(f"{key}={path} is not a safetensors file: {error}") from error
 
 
 def parse_model_config(tree: dict[str, Any], path: Path) -> ModelConfig:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from vall_e.config.offloading import OffloadingConfig
 
@@ -32,13 +33,13 @@ def offload_as_told(model: nn.Module, told: OffloadingConfig, home: torch.device
 
 
 def leaf_sizes(model: nn.Module) -> dict[str, int]:
-    """Bytes of every module that has parameters and no modules in it, in the order of the model."""
-    leaves = ((name, module) for name, module in model.named_modules() if not list(module.children()))
-    return {
-        name: sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers()))
-        for name, module in leaves
-        if any(True for _ in module.parameters())
-    }
+    """Bytes of every module with parameters and no modules in it but parametrizations, in the order of the model."""
+    sizes: dict[str, int] = {}
+    for name, module in model.named_modules():
+        is_leaf = is_parametrized(module) or not list(module.children())
+        if is_leaf and not sizes.keys() & set(_around(name)):
+            sizes[name] = sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers()))
+    return {name: size for name, size in sizes.items() if size}
 
 
 def free_memory(device: torch.device) -> int:
@@ -51,7 +52,7 @@ def offload(model: nn.Module, placed: Mapping[str, str | torch.device], home: to
 
     A module gets its arguments on its device. What it returns goes to the device of the module around it, where it
     meets other tensors, unless the module's `hands_on` says that the next one takes it. To be done before an optimizer
-    is made: parameters that are moved are new ones.
+    is made, and after adapters are attached: parameters that are moved are new ones.
     """
     modules, places = dict(model.named_modules()), _Places(model, placed, home)
     for name, module in modules.items():
@@ -78,11 +79,13 @@ class _Places:
 
     def of(self, name: str) -> torch.device:
         """The device of a module: of one that holds others that of the first of them, of the whole model `home`."""
-        return next(iter(self._devices[name]), self._home) if name else self._home
+        if not name:
+            return self._home
+        return self._devices[name][0] if name in self._devices else self.of(name.rpartition(".")[0])
 
     def in_one(self, name: str) -> bool:
         """Whether all that a module holds lies where it does."""
-        return {*self._devices[name], self.of(name)} == {self.of(name)}
+        return {*self._devices.get(name, ()), self.of(name)} == {self.of(name)}
 
     def caller(self, name: str) -> str:
         """The nearest module around another that computes something."""
