@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .codec import AUDIO_BACKENDS_NEED, CODEC_FACTS, AudioBackend, CodecConfig
 from .dataset import DatasetConfig
 from .evaluation import EvaluationConfig
-from .hyperparameters import HyperparametersConfig
+from .hyperparameters import TEACHING, HyperparametersConfig
 from .inference import InferenceConfig
 from .lora import LoraConfig
 from .model import GPU_ATTENTIONS, ModelConfig
@@ -32,7 +32,7 @@ class Config:
     weights: str | None = setting(
         None, "Weights file to start from; it carries its own model, tokenizer and codec settings."
     )
-    teacher: str | None = setting(None, "Weights file of the model that teaches this one.", needs="distillation")
+    teacher: str | None = setting(None, "Weights file of the model that teaches this one.")
     weights_name: str = setting("fp32", "Stem of the exported weights file.")
     weights_format: str = setting(
         "safetensors",
@@ -47,7 +47,7 @@ class Config:
     codec: CodecConfig = setting(CodecConfig, "The neural codec's facts.")
     dataset: DatasetConfig = setting(DatasetConfig, "The speech.")
     model: ModelConfig = setting(ModelConfig, "The language model.")
-    loras: dict[str, LoraConfig] = setting({}, "Adapters by name: +lora@loras.NAME=OPTION.", needs="adapters (LoRA)")
+    loras: dict[str, LoraConfig] = setting({}, "Adapters by name: +lora@loras.NAME=OPTION.")
     hyperparameters: HyperparametersConfig = setting(HyperparametersConfig, "The optimisation.")
     trainer: TrainerConfig = setting(TrainerConfig, "The run.")
     evaluation: EvaluationConfig = setting(EvaluationConfig, "The evaluation.")
@@ -60,6 +60,8 @@ class Config:
         yield from self._tokenizer_problems()
         yield from self._device_problems()
         yield from self._task_problems()
+        yield from self._adapter_problems()
+        yield from self._teacher_problems()
 
     def _codec_problems(self) -> Iterator[str]:
         facts, codec, backend = CODEC_FACTS[self.audio_backend], self.codec, f"audio_backend={self.audio_backend.name}"
@@ -98,7 +100,24 @@ class Config:
             )
         if self.evaluation.kwargs.modality == "nar-len" and "len" not in self.model.capabilities:
             yield f"evaluation.kwargs.modality=nar-len needs len among model.capabilities={self.model.capabilities}"
-        levels = self.model.resp_levels
+
+    def _adapter_problems(self) -> Iterator[str]:
+        levels, named = self.model.resp_levels, dict[str, str]()
         for name, lora in self.loras.items():
+            if not name or "." in name:
+                yield f"loras: {name!r} is no name of an adapter, allowed: a name without a dot"
             if any(level >= levels for level in lora.rvq_levels):
                 yield f"loras.{name}.rvq_levels={lora.rvq_levels} is out of range, allowed: 0 to {levels - 1}"
+            if other := named.get(lora.full_name):
+                yield (
+                    f"loras.{name}.name={lora.name} makes it {lora.full_name}, as loras.{other} is: name it otherwise, "
+                    f"for example loras.{name}.name={name}"
+                )
+            named[lora.full_name] = name
+
+    def _teacher_problems(self) -> Iterator[str]:
+        if self.teacher is None:
+            plain = HyperparametersConfig()
+            for name in TEACHING:
+                if (value := getattr(self.hyperparameters, name)) != getattr(plain, name):
+                    yield f"hyperparameters.{name}={value} says how a teacher teaches: name it with teacher=WEIGHTS"

@@ -82,15 +82,21 @@ def load_weights(path: Path, device: torch.device) -> LoadedWeights:
     return LoadedWeights(model.to(device).eval(), config, tokenizer, codec, step)
 
 
-def read_tensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Metadata and tensors of a safetensors file, on the CPU."""
+def read_tensors(path: Path, key: str = "weights") -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and tensors of a safetensors file, on the CPU; `key` is the setting that names the file."""
     if not path.is_file():
-        raise WeightsError(f"weights={path}: no such file")
+        raise WeightsError(f"{key}={path}: no such file")
     try:
         with safe_open(path, framework="pt") as file:
             return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise WeightsError(f"weights={path} is not a safetensors file: {error}") from error
+        raise WeightsError(f"{key}={path} is not a safetensors file: {error}") from error
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Metadata of a safetensors file, without its tensors."""
+    with safe_open(path, framework="pt") as file:
+        return file.metadata() or {}
 
 
 def parse_model_config(tree: dict[str, Any], path: Path) -> ModelConfig:
