@@ -65,6 +65,7 @@ def speak(arguments: Arguments, cfg: Config) -> None:
     from vall_e.config.codec import AudioBackend
     from vall_e.decoding.speaker import Speaker
     from vall_e.device import choose_device
+    from vall_e.models.lora.loading import attach_trained
     from vall_e.models.weights import load_weights
 
     if not cfg.weights:
@@ -73,6 +74,7 @@ def speak(arguments: Arguments, cfg: Config) -> None:
     if weights.codec.name not in AudioBackend.__members__:
         raise WeightsError(f"weights={cfg.weights} speaks codes of the codec {weights.codec.name}, which is not known")
     codec = open_codec(AudioBackend[weights.codec.name], cfg.codec, cfg.device)
+    attach_trained(weights.model, cfg.loras, weights.tokenizer, weights.codec)
     speaker = Speaker(weights, codec, cfg.inference)
     prompt = speaker.read_prompt(Path(arguments.prompt)) if arguments.prompt else None
     seed = cfg.seed if cfg.inference.seed is None else cfg.inference.seed

@@ -18,7 +18,11 @@ from vall_e.config.seal import seal
 from vall_e.errors import ConfigError
 
 FRAGMENTS = [(group, option) for group in groups() for option in options(group)]
-GIVEN = {"experiment=distill/quarter": ["teacher=W.safetensors"], "dataset=own": ["dataset.source=recordings"]}
+GIVEN = {
+    "experiment=distill/quarter": ["teacher=W.safetensors"],
+    "hyperparameters=distill": ["teacher=W.safetensors"],
+    "dataset=own": ["dataset.source=recordings"],
+}
 """What a user has to give beside a fragment."""
 APPS = sorted(f.stem for f in Path(conf_dir()).glob("*.yaml"))
 

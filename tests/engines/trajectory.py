@@ -45,9 +45,7 @@ def settings(speech: Path, name: str, ranks: int, total: int = 2) -> Config:
 def trained(cfg: Config, ranks: Ranks, steps: int, start: Path | None = None) -> tuple[Engine, list[list[float]]]:
     """An engine after `steps` steps from the checkpoint `start`, and [loss, gradient norm] of each."""
     tokenizer, codec = open_tokenizer(None, None), identity()
-    dataset = SpeechDataset(
-        Path(cfg.dataset.hdf5_name), cfg.dataset, tokenizer, "training", codec.frame_rate, cfg.seed
-    )
+    dataset = SpeechDataset(Path(cfg.dataset.hdf5_name), cfg.dataset, tokenizer, "training", codec.frame_rate, cfg.seed)
     loader = open_loader(dataset, cfg.dataset, cfg.hyperparameters.batch_size, cfg.seed, ranks.rank, ranks.size)
     engine = open_engine(cfg, tokenizer, codec, ranks)
     if start is not None:

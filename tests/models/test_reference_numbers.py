@@ -11,7 +11,7 @@ from torch import Tensor
 from tests.golden.formula_model import FACTORS, LOSSES, PROMPT, RESPONSE, ROWS, TEXT, Loss, Row
 from tests.models.tiny import tiny_config, with_stop
 from vall_e.models.layout import ModelInput, length_tokens
-from vall_e.models.loss import LossOutput, predictions, score
+from vall_e.models.loss import LossOutput, predictions, read_heads, score
 from vall_e.models.vall_e import VallE
 
 
@@ -116,7 +116,7 @@ def test_split_loss_differs_by_the_first_id_that_the_reference_never_learnt(
     packed = valle.pack([sample])
     output = packed.layouts[0].output
     wanted = predictions([sample], packed.layouts, sums=True, ignore_inputs=True)
-    losses, _ = score(valle.hidden(packed), wanted, valle.logits)
+    losses, _ = score(read_heads(valle.hidden(packed), wanted, valle.logits))
     factor = FACTORS[output]
     assert float(factor * losses[0][1:].mean()) == pytest.approx(expected.split, abs=3e-5)
     ours = loss_of(valle, sample, FACTORS).parts[f"{output}.nll"]

@@ -22,8 +22,8 @@ SCHEDULERS_NEED = {
     "lrrangetest": "the DeepSpeed engine",
 }
 SCHEDULER_PARAMS = ("total_num_steps", "cos_min_ratio")
-DISTILLATION = "distillation"
 DISTILLATION_LOSSES = ("kl", "mse")
+TEACHING = ("teacher_alpha", "teacher_temperature", "teacher_loss_fn")
 
 
 @dataclass(kw_only=True)
@@ -53,11 +53,11 @@ class HyperparametersConfig:
     autotune_params: dict[str, Any] = setting({}, "Arguments of that search.")
     torch_optimizer: bool = setting(False, "Under DeepSpeed: the optimizer is torch's, not DeepSpeed's.")
     torch_scheduler: bool = setting(False, "Under DeepSpeed: the schedule is ours, not DeepSpeed's.")
-    teacher_alpha: float = setting(0.5, "Share of the teacher in the loss.", at_least=0, at_most=1, needs=DISTILLATION)
-    teacher_temperature: float = setting(
-        1.0, "Temperature of the logits that are compared.", above=0, needs=DISTILLATION
+    teacher_alpha: float = setting(0.5, "Share of the teacher in the loss.", at_least=0, at_most=1)
+    teacher_temperature: float = setting(1.0, "Temperature of the logits that are compared.", above=0)
+    teacher_loss_fn: str = setting(
+        "mse", "How they are compared: as probabilities (kl) or as they are (mse).", allowed=DISTILLATION_LOSSES
     )
-    teacher_loss_fn: str = setting("mse", "How they are compared.", allowed=DISTILLATION_LOSSES, needs=DISTILLATION)
 
     def problems(self) -> Iterator[str]:
         """Relations between settings that do not hold."""

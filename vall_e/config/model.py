@@ -55,7 +55,9 @@ class ModelConfig:
     )
     arch_type: str = setting("llama", "Backbone.", allowed=ARCHITECTURES, options_need=ARCHITECTURES_NEED)
     training: bool = setting(True, "Train this model.", needs="models that run beside the one in training")
-    teacher: bool = setting(False, "Teach another model.", needs="distillation")
+    teacher: bool = setting(
+        False, "Teach another model.", needs="several models in a run; a teacher is named by its file, teacher=WEIGHTS"
+    )
     frozen_params: list[str] = setting([], "Exact names of parameters that are not trained.")
     attention: str = setting(
         "auto", "Attention kernel; auto lets torch choose.", allowed=ATTENTIONS, options_need=ATTENTIONS_NEED

@@ -77,6 +77,9 @@ class SamplingConfig:
     layer_skip_varentropy_threshold: float = setting(
         0.1, "Variance of the surprise below which it is sure.", at_least=0, needs=EARLY_EXITS
     )
+    use_lora: bool | None = setting(
+        None, "Speak with all adapters (true) or none (false) at every level; null has each speak at its rvq_levels."
+    )
     refine_on_stop: bool = setting(False, "Compute the stopped sequence again.", needs="refinement on stop")
     denoise_start: float = setting(
         0.0, "Share of masked decoding that is skipped.", at_least=0, below=1, needs=MASKED_DECODING

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .codec import AUDIO_BACKENDS_NEED, CODEC_FACTS, AudioBackend, CodecConfig
 from .dataset import DatasetConfig
 from .evaluation import EvaluationConfig
-from .hyperparameters import HyperparametersConfig
+from .hyperparameters import TEACHING, HyperparametersConfig
 from .inference import InferenceConfig
 from .lora import LoraConfig
 from .model import GPU_ATTENTIONS, ModelConfig
@@ -32,7 +32,7 @@ class Config:
     weights: str | None = setting(
         None, "Weights file to start from; it carries its own model, tokenizer and codec settings."
     )
-    teacher: str | None = setting(None, "Weights file of the model that teaches this one.", needs="distillation")
+    teacher: str | None = setting(None, "Weights file of the model that teaches this one.")
     weights_name: str = setting("fp32", "Stem of the exported weights file.")
     weights_format: str = setting(
         "safetensors", "Suffix of the exported weights file; pt and pth are pickled.", allowed=WEIGHTS_FORMATS
@@ -44,7 +44,7 @@ class Config:
     codec: CodecConfig = setting(CodecConfig, "The neural codec's facts.")
     dataset: DatasetConfig = setting(DatasetConfig, "The speech.")
     model: ModelConfig = setting(ModelConfig, "The language model.")
-    loras: dict[str, LoraConfig] = setting({}, "Adapters by name: +lora@loras.NAME=OPTION.", needs="adapters (LoRA)")
+    loras: dict[str, LoraConfig] = setting({}, "Adapters by name: +lora@loras.NAME=OPTION.")
     hyperparameters: HyperparametersConfig = setting(HyperparametersConfig, "The optimisation.")
     trainer: TrainerConfig = setting(TrainerConfig, "The run.")
     evaluation: EvaluationConfig = setting(EvaluationConfig, "The evaluation.")
@@ -58,6 +58,8 @@ class Config:
         yield from self._device_problems()
         yield from self._task_problems()
         yield from self._optimization_problems()
+        yield from self._adapter_problems()
+        yield from self._teacher_problems()
 
     def _codec_problems(self) -> Iterator[str]:
         facts, codec, backend = CODEC_FACTS[self.audio_backend], self.codec, f"audio_backend={self.audio_backend.name}"
@@ -96,13 +98,39 @@ class Config:
             )
         if self.evaluation.kwargs.modality == "nar-len" and "len" not in self.model.capabilities:
             yield f"evaluation.kwargs.modality=nar-len needs len among model.capabilities={self.model.capabilities}"
-        levels = self.model.resp_levels
+
+    def _adapter_problems(self) -> Iterator[str]:
+        levels, named = self.model.resp_levels, dict[str, str]()
         for name, lora in self.loras.items():
+            if not name or "." in name:
+                yield f"loras: {name!r} is no name of an adapter, allowed: a name without a dot"
             if any(level >= levels for level in lora.rvq_levels):
                 yield f"loras.{name}.rvq_levels={lora.rvq_levels} is out of range, allowed: 0 to {levels - 1}"
+            if other := named.get(lora.full_name):
+                yield (
+                    f"loras.{name}.name={lora.name} makes it {lora.full_name}, as loras.{other} is: name it otherwise, "
+                    f"for example loras.{name}.name={name}"
+                )
+            named[lora.full_name] = name
+
+    def _teacher_problems(self) -> Iterator[str]:
+        if self.teacher is None:
+            plain = HyperparametersConfig()
+            for name in TEACHING:
+                if (value := getattr(self.hyperparameters, name)) != getattr(plain, name):
+                    yield f"hyperparameters.{name}={value} says how a teacher teaches: name it with teacher=WEIGHTS"
 
     def _optimization_problems(self) -> Iterator[str]:
         trainer = self.trainer
+        if trainer.backend is Backend.deepspeed:
+            local = {"loras": self.loras, "teacher": self.teacher, "trainer.ema_decay": trainer.ema_decay}
+            for name in (name for name, value in local.items() if value):
+                yield f"{name} does not go with trainer.backend=deepspeed, allowed there: trainer.backend=local"
+            if trainer.deepspeed.zero_optimization_level and self.hyperparameters.optimizer.lower() == "prodigy":
+                yield (
+                    "hyperparameters.optimizer=prodigy sees a part of the gradients on each rank under ZeRO, allowed: "
+                    "trainer.deepspeed.zero_optimization_level=0"
+                )
         if self.optimizations.unsloth and not trainer.gradient_checkpointing:
             yield "optimizations.unsloth=true needs trainer.gradient_checkpointing=true"
         if self.optimizations.model_offloading is not None:

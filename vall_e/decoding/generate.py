@@ -11,6 +11,7 @@ from torch import Tensor
 from vall_e.config.sampling import SamplingConfig
 from vall_e.errors import ConfigError
 from vall_e.models.layout import ModelInput
+from vall_e.models.lora.levels import at_level
 from vall_e.models.vall_e import VallE
 
 from .autoregressive import decode_level_zero, seeded
@@ -49,7 +50,8 @@ def generate_speech(
     def choose(row: int, logits: Tensor, previous: list[int]) -> int:
         return int(pick(penalise(logits, previous, model.stop, sampling)[None], draw, generators[row]))
 
-    first = decode_level_zero(model, prefixes, sampling.max_duration, choose)
+    with at_level(model, 0, sampling.use_lora):
+        first = decode_level_zero(model, prefixes, sampling.max_duration, choose)
     spoken = [row for row, codes in enumerate(first) if len(codes)]
     finished = [torch.zeros(0, model.cfg.resp_levels, dtype=torch.int16) for _ in requests]
     if spoken:

@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 
 from vall_e.config.sampling import SamplingConfig
 from vall_e.models.layout import ModelInput
+from vall_e.models.lora.levels import at_level
 from vall_e.models.vall_e import VallE
 
 from .samplers import pick, upper_level_draw
@@ -28,7 +29,8 @@ def decode_levels(
     levels = min(sampling.max_levels + 1, model.cfg.resp_levels) if "nar" in model.cfg.capabilities else 1
     draw = upper_level_draw(sampling)
     for level in range(1, levels):
-        logits = level_logits(model, prefixes, codes, level)
+        with at_level(model, level, sampling.use_lora):
+            logits = level_logits(model, prefixes, codes, level)
         for row, (row_logits, generator) in enumerate(zip(logits, generators, strict=True)):
             chosen = pick(row_logits, draw, generator)
             codes[row] = torch.cat([codes[row], chosen[:, None].cpu()], 1)

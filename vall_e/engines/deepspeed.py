@@ -15,6 +15,7 @@ from torch import Tensor
 from vall_e.audio.codec import CodecIdentity
 from vall_e.config.schema import Config
 from vall_e.errors import MemoryExhausted, MissingExtra, VallEError
+from vall_e.models.checkpointing import Checkpointing
 from vall_e.models.loss import LossOutput
 from vall_e.models.vall_e import VallE
 from vall_e.optim.optimizers import WEIGHT_DECAY, build_optimizer, freeze, parameter_groups
@@ -44,7 +45,7 @@ class DeepSpeedEngine(Engine):
         super().__init__(cfg, tokenizer, codec, ranks)
         torch.manual_seed(cfg.seed)
         self.model = VallE(cfg.model)
-        self.model.model.gradient_checkpointing = cfg.trainer.gradient_checkpointing
+        self.model.model.checkpointing = Checkpointing.chosen_by(cfg.trainer, cfg.optimizations)
         self.settings = engine_settings(cfg, ranks.size)
         self.stage: int = self.settings.get("zero_optimization", {}).get("stage", 0)
         self.whole = self.stage == 0

@@ -23,6 +23,7 @@ from vall_e.data.sample import Sample
 from vall_e.device import choose_device
 from vall_e.errors import VallEError
 from vall_e.models.draws import draw_skipped_layers
+from vall_e.models.lora.file import save_adapter
 from vall_e.models.vall_e import VallE
 from vall_e.models.weights import save_weights
 from vall_e.optim.schedules import learning_rate_factor
@@ -122,6 +123,10 @@ class Engine(ABC):
     def weights(self) -> dict[str, Tensor]:
         """The weights to be exported, in main memory; empty on all ranks but the first, yet all have to take part."""
 
+    def adapters(self) -> dict[str, dict[str, Tensor]]:
+        """The tensors of each adapter in training, as `weights`; empty for an engine that trains none."""
+        return {}
+
     @abstractmethod
     def speaking(self) -> AbstractContextManager[VallE]:
         """Inside the block the first rank can generate with the model, whole and with the weights to be exported.
@@ -176,6 +181,11 @@ class Engine(ABC):
             "positions": positions,
             "config": jsonable(asdict(self.cfg)),
         }
+
+    def write_adapter(self, path: Path, name: str, tensors: dict[str, Tensor], step: int) -> None:
+        """Write an adapter with its settings, tokenizer and codec identity."""
+        cfg = self.cfg
+        save_adapter(path, tensors, cfg.loras[name], cfg.model, self.tokenizer, self.codec, step)
 
     @property
     def names(self) -> dict[int, str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,21 @@ from torch.amp.grad_scaler import GradScaler
 from vall_e.audio.codec import CodecIdentity
 from vall_e.config.schema import Config
 from vall_e.errors import MemoryExhausted
+from vall_e.models.checkpointing import Checkpointing
+from vall_e.models.distillation import Distillation, load_teacher
+from vall_e.models.layout import ModelInput
+from vall_e.models.lora.attach import attach, freeze_base, trained_adapters
+from vall_e.models.lora.loading import load_adapter
+from vall_e.models.lora.tensors import adapter_state_dict, base_state_dict
 from vall_e.models.loss import LossOutput
 from vall_e.models.vall_e import VallE
 from vall_e.optim.moving_average import MovingAverage
+from vall_e.optim.offloading import offload_as_told
 from vall_e.optim.optimizers import build_optimizer
 from vall_e.precision import DTYPES
 from vall_e.text import Tokenizer
 
+from .adapter_state import adapter_tensors, load_adapter_tensors
 from .engine import Engine
 from .gradient_buffer import GradientBuffer
 from .memory import advice, is_out_of_memory, sizes
@@ -32,6 +41,14 @@ from .snapshot import Snapshot, averages, copied
 from .step_stats import StatsCollector, StepStats
 
 log = logging.getLogger(__name__)
+
+Objective = Callable[[VallE, Sequence[ModelInput], frozenset[int]], LossOutput]
+
+
+def loss_of(model: VallE, inputs: Sequence[ModelInput], skipped: frozenset[int]) -> LossOutput:
+    """The model's own loss."""
+    output: LossOutput = model(inputs, skipped)
+    return output
 
 
 class LocalEngine(Engine):
@@ -46,6 +63,9 @@ class LocalEngine(Engine):
         torch.manual_seed(cfg.seed)
         self.dtype = DTYPES[cfg.trainer.weight_dtype]
         self.model = self.build_model()
+        if not cfg.model.frozen_params:
+            freeze_base(self.model)
+        self.objective = self._objective()
         self.optimizer = build_optimizer(self.model, cfg.hyperparameters, cfg.model.frozen_params)
         self.gradients = GradientBuffer(self.model.parameters())
         self.scaler = GradScaler(self.device.type, enabled=self.dtype is torch.float16)
@@ -54,9 +74,18 @@ class LocalEngine(Engine):
 
     def build_model(self) -> VallE:
         """The model on its device, in the number format it is trained in."""
-        trainer, compiled = self.cfg.trainer, self.cfg.optimizations.compile
-        model = VallE(self.cfg.model).to(self.device, torch.float32 if trainer.amp else self.dtype)
-        model.model.gradient_checkpointing = trainer.gradient_checkpointing
+        trainer, optimizations = self.cfg.trainer, self.cfg.optimizations
+        model = VallE(self.cfg.model).to(torch.float32 if trainer.amp else self.dtype)
+        attach(model, self.cfg.loras)
+        for name, lora in self.cfg.loras.items():
+            if lora.path is not None:
+                load_adapter(model, name, Path(lora.path), self.tokenizer, self.codec)
+        if (told := optimizations.model_offloading) is None:
+            model.to(self.device)
+        else:
+            offload_as_told(model, told, self.device)
+        model.model.checkpointing = Checkpointing.chosen_by(trainer, optimizations)
+        compiled = optimizations.compile
         if compiled:
             model.model.compile_mlps("inductor" if compiled is True else compiled)
         return model
@@ -125,7 +154,8 @@ class LocalEngine(Engine):
             return Snapshot({})
         tensors, rest = split_state(self.optimizer, self.names)
         return Snapshot(
-            weights=copied(self.model.state_dict().items()),
+            weights=copied(base_state_dict(self.model).items()),
+            adapters=copied(adapter_tensors(self.model)),
             optimizer=tensors,
             average=copied(self.average.tensors.items()) if self.average else {},
             counters=self.counters(positions) | {"optimizer": rest, "scaler": self.scaler.state_dict()},
@@ -133,6 +163,7 @@ class LocalEngine(Engine):
 
     def restore(self, states: dict[str, Tensor], counters: dict[str, Any]) -> None:
         """See `Engine`."""
+        load_adapter_tensors(self.model, states)
         join_state(self.optimizer, self.names, states, counters["optimizer"])
         if counters["scaler"] and self.scaler.is_enabled():
             self.scaler.load_state_dict(counters["scaler"])
@@ -142,7 +173,13 @@ class LocalEngine(Engine):
     def weights(self) -> dict[str, Tensor]:
         """See `Engine`."""
         with self.speaking() as model:
-            return copied(model.state_dict().items()) if self.ranks.first else {}
+            return copied(base_state_dict(model).items()) if self.ranks.first else {}
+
+    def adapters(self) -> dict[str, dict[str, Tensor]]:
+        """See `Engine`."""
+        with self.speaking() as model:
+            trained = trained_adapters(model) if self.ranks.first else []
+            return {one.name: copied(adapter_state_dict(model, one.name).items()) for one in trained}
 
     @contextmanager
     def speaking(self) -> Iterator[VallE]:
@@ -170,13 +207,19 @@ class LocalEngine(Engine):
     def _backward(self, batch: MicroBatch, skipped: frozenset[int]) -> LossOutput:
         torch.manual_seed(batch.seed)
         with torch.autocast(self.device.type, self.dtype, enabled=self.cfg.trainer.amp):
-            output: LossOutput = self.model(batch.inputs, skipped)
+            output = self.objective(self.model, batch.inputs, skipped)
         self.scaler.scale(output.loss * batch.share).backward()  # type: ignore[no-untyped-call]
         return output
 
     def _release_memory(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+
+    def _objective(self) -> Objective:
+        if self.cfg.teacher is None:
+            return loss_of
+        teacher = load_teacher(Path(self.cfg.teacher), self.model, self.tokenizer, self.codec, self.device)
+        return Distillation(teacher, self.cfg.hyperparameters)
 
     def _moving_average(self) -> MovingAverage | None:
         decay = self.cfg.trainer.ema_decay

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 from vall_e.audio.codec import CodecIdentity
 from vall_e.errors import CheckpointError, WeightsError
 from vall_e.models.fit import fit
+from vall_e.models.origin import differences
 from vall_e.models.vall_e import VallE
 from vall_e.models.weights import read_tensors
 from vall_e.text import Tokenizer
@@ -42,14 +40,3 @@ def take_checkpoint(
             "Give this run a folder of its own with hydra.run.dir=PATH, or set back what has changed since.\n"
             f"In detail: {error}"
         ) from error
-
-
-def differences(metadata: dict[str, str], tokenizer: Tokenizer, codec: CodecIdentity) -> Iterator[str]:
-    """What the metadata of weights says that is not so in this run."""
-    learnt = json.loads(metadata["vall_e"])["codec"] if "vall_e" in metadata else None
-    if learnt is not None and learnt != asdict(codec):
-        other = f"{learnt['name']} ({learnt['digest']})"
-        yield f"it speaks codes of the codec {other}, not of {codec.name} ({codec.digest})"
-    symbols = json.loads(metadata["userdata"]).get("symmap") if "userdata" in metadata else None
-    if symbols is not None and symbols != tokenizer.vocabulary:
-        yield f"it reads {len(symbols)} symbols of another tokenizer than this run's {len(tokenizer.vocabulary)}"

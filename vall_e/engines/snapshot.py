@@ -16,19 +16,21 @@ AVERAGE = "average."
 class Snapshot:
     """Tensors by parameter name, whatever engine and number of ranks they come from.
 
-    weights: of the model; optimizer: `optimizer.<parameter>.<state>`; average: the moving average of the weights.
+    weights: of the model; optimizer: `optimizer.<parameter>.<state>`; average: the moving average of the weights;
+    adapters: `adapter.<name>.<tensor>`.
     counters: everything else, fit for JSON.
     """
 
     weights: dict[str, Tensor]
     optimizer: dict[str, Tensor] = field(default_factory=dict)
     average: dict[str, Tensor] = field(default_factory=dict)
+    adapters: dict[str, Tensor] = field(default_factory=dict)
     counters: dict[str, Any] = field(default_factory=dict)
 
     @property
     def states(self) -> dict[str, Tensor]:
         """All tensors but the weights."""
-        return self.optimizer | {f"{AVERAGE}{name}": tensor for name, tensor in self.average.items()}
+        return self.optimizer | self.adapters | {f"{AVERAGE}{name}": tensor for name, tensor in self.average.items()}
 
 
 def averages(states: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ from vall_e.data.sample import Sample
 from vall_e.data.store import Store
 from vall_e.device import choose_device
 from vall_e.errors import ConfigError, DataError
+from vall_e.models.lora.loading import attach_trained
 from vall_e.models.weights import LoadedWeights, load_weights
 
 from .evaluator import Evaluator
@@ -39,6 +40,7 @@ def evaluate(cfg: Config, folder: Path) -> float:
     weights = load_weights(Path(cfg.weights), choose_device(cfg.device))
     codec = open_codec(cfg.audio_backend, cfg.codec, cfg.device)
     check_codecs(cfg, weights.codec, codec.identity)
+    attach_trained(weights.model, cfg.loras, weights.tokenizer, weights.codec)
     passes = {name: _samples(cfg, weights, split) for name, split in SPLITS.items()}
     result = Evaluator(codec, cfg.evaluation, cfg.seed).evaluate(weights.model, passes, folder, weights.step)
     log.info("%s", result.summary())

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from vall_e.errors import WeightsError
 
+from .lora.tensors import base_names
+
 log = logging.getLogger(__name__)
 
 SHOWN = 5
@@ -19,23 +21,25 @@ SHOWN = 5
 def fit(
     model: nn.Module, tensors: Mapping[str, Tensor], path: Path, *, strict: bool = True, resize: bool = False
 ) -> None:
-    """Load the tensors of the weights file `path` into a model.
+    """Load the tensors of the weights file `path` into a model, past the adapters it may have.
 
     With `resize` a tensor that differs in its rows alone is cut or extended. Without `strict` tensors that are missing
     keep their values and foreign ones are left out, which is said. WeightsError names everything else that does not
     fit.
     """
-    own = model.state_dict()
+    state = model.state_dict()
+    places = base_names(state)
+    own = {name: state[place] for name, place in places.items()}
     fitted = {name: resized(t, own[name]) if resize and name in own else t for name, t in tensors.items()}
     absent = [*_missing(own, fitted), *_foreign(own, fitted)]
     wrong = [*([] if not strict else absent), *_misshapen(own, fitted)]
     if wrong:
-        raise WeightsError(f"weights={path} does not fit the model: {_some(wrong)}")
+        raise WeightsError(f"weights={path} does not fit the model: {some(wrong)}")
     if changed := [name for name in fitted if fitted[name] is not tensors[name]]:
-        log.warning("Other sizes than in %s: %s", path, _some(changed))
+        log.warning("Other sizes than in %s: %s", path, some(changed))
     if absent:
-        log.warning("Not all of %s fits the model: %s", path, _some(absent))
-    model.load_state_dict(own | {name: t for name, t in fitted.items() if name in own})
+        log.warning("Not all of %s fits the model: %s", path, some(absent))
+    model.load_state_dict(state | {places[name]: t for name, t in fitted.items() if name in own})
 
 
 def resized(tensor: Tensor, like: Tensor) -> Tensor:
@@ -63,6 +67,6 @@ def _misshapen(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> Iter
             yield f"{name} is {tuple(tensors[name].shape)}, the model's is {tuple(own[name].shape)}"
 
 
-def _some(names: list[str]) -> str:
+def some(names: list[str]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return "; ".join(names[:SHOWN]) + more

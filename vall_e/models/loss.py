@@ -35,13 +35,36 @@ class Predictions:
     targets: Tensor
 
 
+@dataclass(frozen=True)
+class Predicted:
+    """Logits of everything a batch predicts.
+
+    batch: what is predicted; logits: float32 [M, V] by head, the entries of `batch` that share it one after another.
+    """
+
+    batch: Sequence[Predictions]
+    logits: dict[str, Tensor]
+
+    def by_entry(self, values: Mapping[str, Tensor]) -> list[Tensor]:
+        """Values [M] by head, one a prediction -> those of each entry of `batch`."""
+        found: dict[int, Tensor] = {}
+        for head, members in entries_by_head(self.batch).items():
+            sizes = [len(self.batch[i].rows) for i in members]
+            found |= dict(zip(members, torch.split(values[head], sizes), strict=True))
+        return [found[i] for i in range(len(self.batch))]
+
+
 @dataclass
 class LossOutput:
-    """loss: the scalar to minimise; parts: its summands by name; stats: what is only logged."""
+    """loss: the scalar to minimise; parts: its summands by name; stats: what is only logged.
+
+    predicted: the logits it was computed from, if they were asked for.
+    """
 
     loss: Tensor
     parts: dict[str, Tensor] = field(default_factory=dict)
     stats: dict[str, Tensor] = field(default_factory=dict)
+    predicted: Predicted | None = None
 
 
 def predictions(
@@ -67,26 +90,32 @@ def predictions(
     return found
 
 
-def score(
-    hidden: Tensor, batch: Sequence[Predictions], head: Callable[[str, Tensor], Tensor]
-) -> tuple[list[Tensor], list[Tensor]]:
-    """Negative log-likelihood and top-10 hit of every prediction, [M] each per entry of `batch`.
-
-    hidden: [S, d]. Each head runs once, on the rows it is asked for alone.
-    """
-    by_head: dict[str, list[int]] = defaultdict(list)
+def entries_by_head(batch: Sequence[Predictions]) -> dict[str, list[int]]:
+    """Which entries of the batch are read by each head."""
+    found: dict[str, list[int]] = defaultdict(list)
     for index, entry in enumerate(batch):
-        by_head[entry.head].append(index)
-    losses: dict[int, Tensor] = {}
-    hits: dict[int, Tensor] = {}
-    for name, members in by_head.items():
+        found[entry.head].append(index)
+    return found
+
+
+def read_heads(hidden: Tensor, batch: Sequence[Predictions], head: Callable[[str, Tensor], Tensor]) -> Predicted:
+    """The logits of `batch` from hidden states [S, d]. Each head runs once, on the rows it is asked for alone."""
+    logits = {}
+    for name, members in entries_by_head(batch).items():
         rows = torch.cat([batch[i].rows for i in members]).to(hidden.device)
-        targets = torch.cat([batch[i].targets for i in members]).to(hidden.device)
-        logits = head(name, hidden[rows]).float()
-        sizes = [len(batch[i].rows) for i in members]
-        losses |= dict(zip(members, torch.split(cross_entropy(logits, targets, reduction="none"), sizes), strict=True))
-        hits |= dict(zip(members, torch.split(hit(logits.detach(), targets), sizes), strict=True))
-    return [losses[i] for i in range(len(batch))], [hits[i] for i in range(len(batch))]
+        logits[name] = head(name, hidden[rows]).float()
+    return Predicted(batch, logits)
+
+
+def score(predicted: Predicted) -> tuple[list[Tensor], list[Tensor]]:
+    """Negative log-likelihood and top-10 hit of every prediction, [M] each per entry of the batch."""
+    losses, hits = {}, {}
+    for name, members in entries_by_head(predicted.batch).items():
+        logits = predicted.logits[name]
+        targets = torch.cat([predicted.batch[i].targets for i in members]).to(logits.device)
+        losses[name] = cross_entropy(logits, targets, reduction="none")
+        hits[name] = hit(logits.detach(), targets)
+    return predicted.by_entry(losses), predicted.by_entry(hits)
 
 
 def hit(logits: Tensor, targets: Tensor) -> Tensor:
@@ -105,7 +134,7 @@ def reduce_loss(
     """
     groups: dict[str, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
     for index, entry in enumerate(batch):
-        if not factors or factors.get(entry.segment, 0.0):
+        if is_learnt(entry, factors):
             groups[f"{entry.segment}." if factors else ""][entry.sample].append(index)
     parts: dict[str, Tensor] = {}
     stats: dict[str, Tensor] = {}
@@ -116,6 +145,11 @@ def reduce_loss(
     stats |= level_means(batch, losses)
     loss = torch.stack(list(parts.values())).sum() if parts else torch.zeros((), requires_grad=True)
     return LossOutput(loss, parts, stats)
+
+
+def is_learnt(entry: Predictions, factors: Mapping[str, float]) -> bool:
+    """Whether the factors of segments, if there are any, have one for that of `entry`."""
+    return not factors or bool(factors.get(entry.segment))
 
 
 def per_sample_mean(values: Sequence[Tensor], members: Mapping[int, Sequence[int]]) -> Tensor:

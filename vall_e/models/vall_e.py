@@ -24,7 +24,8 @@ from .embeddings import (
 )
 from .layout import Layout, ModelInput, is_causal, lay_out, position_ids
 from .llama import Llama
-from .loss import LossOutput, predictions, reduce_loss, score
+from .lora.adapter import Adapter
+from .loss import LossOutput, predictions, read_heads, reduce_loss, score
 from .tokens import LENGTH_TOKENS
 
 
@@ -86,6 +87,7 @@ class VallE(nn.Module):
         self.sums = flags.audio_embedding_sums_mode if flags.audio_embedding_sums else None
         self.stop = cfg.audio_tokens
         self.tables = tables
+        self.adapters: dict[str, Adapter] = {}
         self.sep = nn.Parameter(torch.randn(dim))
         self.dropout_token = nn.Parameter(torch.randn(dim))
         self.text_emb = nn.Embedding(cfg.text_tokens, dim)
@@ -101,6 +103,12 @@ class VallE(nn.Module):
             self.classifiers = Heads(head_rows(cfg), dim)
         else:
             self.classifier = nn.Linear(dim, cfg.audio_tokens + 1)
+
+    def head_widths(self) -> dict[str, int]:
+        """How many ids each head tells apart, by its name; one head for all has the same width under every name."""
+        rows = head_rows(self.cfg)
+        shared = not self.cfg.experimental.split_classifiers
+        return dict.fromkeys(rows, self.classifier.out_features) if shared else rows
 
     @property
     def device(self) -> torch.device:
@@ -134,14 +142,17 @@ class VallE(nn.Module):
         shared: Tensor = self.classifier(hidden)
         return shared
 
-    def forward(self, samples: Sequence[ModelInput], skipped: Collection[int] = ()) -> LossOutput:
-        """The loss of a batch, by all layers but `skipped`."""
+    def forward(
+        self, samples: Sequence[ModelInput], skipped: Collection[int] = (), keep_logits: bool = False
+    ) -> LossOutput:
+        """The loss of a batch, by all layers but `skipped`; `keep_logits` adds what it was computed from."""
         packed = self.pack(samples)
         ignore = self.cfg.experimental.ignore_inputs_for_loss
         wanted = predictions(samples, packed.layouts, sums=self.sums is not None, ignore_inputs=ignore)
-        losses, hits = score(self.hidden(packed, skipped=skipped), wanted, self.logits)
-        output = reduce_loss(wanted, losses, hits, self.cfg.loss_factors)
+        predicted = read_heads(self.hidden(packed, skipped=skipped), wanted, self.logits)
+        output = reduce_loss(wanted, *score(predicted), self.cfg.loss_factors)
         output.stats |= occupancy(packed)
+        output.predicted = predicted if keep_logits else None
         return output
 
     def _embed(self, sample: ModelInput, layout: Layout) -> Tensor:

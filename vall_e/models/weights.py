@@ -119,6 +119,14 @@ def read_tensors(path: Path, key: str = "weights") -> tuple[dict[str, str], dict
         raise WeightsError(f"{key}={path} is not a safetensors file: {error}") from error
 
 
+def read_metadata(path: Path) -> dict[str, str]:
+    """Metadata of a weights file; of a safetensors file without reading its tensors."""
+    if is_pickled(path):
+        return read_pickled(path, "weights")[0]
+    with safe_open(path, framework="pt") as file:
+        return file.metadata() or {}
+
+
 def parse_model_config(tree: dict[str, Any], path: Path) -> ModelConfig:
     """Model settings from metadata; WeightsError for what this version does not know or allow."""
     experimental = ModelExperimentalConfig(**_known(ModelExperimentalConfig, tree["experimental"], path))

@@ -36,6 +36,8 @@ from .metrics_log import MetricsLog
 
 log = logging.getLogger(__name__)
 
+ADAPTER = "lora.safetensors"
+
 
 @dataclass
 class Run:
@@ -61,8 +63,9 @@ class Run:
 
     @property
     def checkpoints(self) -> Path:
-        """Where checkpoints and exports of this model lie."""
-        return self.folder / "ckpt" / self.cfg.model.full_name
+        """Where checkpoints and exports lie: of the model, or of the first adapter in training."""
+        adapters = [lora.full_name for lora in self.cfg.loras.values() if lora.training]
+        return self.folder / "ckpt" / (adapters[0] if adapters else self.cfg.model.full_name)
 
     @property
     def weights(self) -> Path:
@@ -92,11 +95,12 @@ class Run:
             self.writer.finish()
 
     def export(self) -> None:
-        """Write the weights to speak with, in the background."""
-        tensors = self.engine.weights()
+        """Write the weights to speak with, of adapters in training theirs alone, in the background."""
+        step, adapters = self.engine.global_step, self.engine.adapters()
+        frozen = adapters and not self.cfg.model.frozen_params
+        weights = {} if frozen else self.engine.weights()
         if self.ranks.first:
-            step = self.engine.global_step
-            self.writer.submit(lambda: self._export(tensors, step))
+            self.writer.submit(lambda: self._export(weights, adapters, step))
 
     def _keep(self, snapshot: Snapshot) -> None:
         if self.ranks.first:
@@ -109,9 +113,14 @@ class Run:
         log.info("Saved %s", self.engine.write(snapshot, self.checkpoints, tag))
         remove_oldest(self.checkpoints, trainer.keep_last_checkpoints)
 
-    def _export(self, tensors: dict[str, Tensor], step: int) -> None:
-        self.engine.write_weights(self.weights, tensors, step)
-        log.info("Exported %s", self.weights)
+    def _export(self, weights: dict[str, Tensor], adapters: dict[str, dict[str, Tensor]], step: int) -> None:
+        if weights:
+            self.engine.write_weights(self.weights, weights, step)
+            log.info("Exported %s", self.weights)
+        for name, tensors in adapters.items():
+            path = self.folder / "ckpt" / self.cfg.loras[name].full_name / ADAPTER
+            self.engine.write_adapter(path, name, tensors, step)
+            log.info("Exported %s", path)
 
     def evaluate(self) -> None:
         """Generate speech from training and validation texts and compare it with the recordings."""

@@ -1,0 +1,1 @@
+"""Adapters: low-rank additions to the weights of a model (LoRA, arXiv:2106.09685)."""
