@@ -1,7 +1,8 @@
 """Files of adapters: safetensors with the adapter's settings, and what others have written.
 
 Ours holds `<linear>.lora_A` [r, in], `<linear>.lora_B` [out, r] and, where embeddings were trained,
-`<table>.lora_change`. Its metadata has the keys of a weights file, but `config` is the section of the adapter. Read are besides
+`<table>.lora_change`. Its metadata has the keys of a weights file, but `config` is the section of the adapter. Read
+are besides
 
 - safetensors without our metadata, those whose `config` is that of a model included: a model exported with an adapter;
 - pickles (.pt, .pth) with the tensors under `lora` or else `module`, whose settings may lie under `config`;
