@@ -39,7 +39,9 @@ REFUSED = {
     "seed=null": ["seed=null", "a whole number"],
     "trainer.amp=maybe": ["trainer.amp=maybe", "true or false"],
     "trainer.backend=locl": ["trainer.backend=locl", "allowed: local, deepspeed", "nearest: local"],
-    "trainer.backend=deepspeed": ["trainer.backend=deepspeed is not available: needs the DeepSpeed engine", "local"],
+    "trainer.backend=deepspeed trainer.ema_decay=0.9": ["trainer.ema_decay does not go with trainer.backend=deepspeed"],
+    "hyperparameters.optimizer=lamb": ["hyperparameters.optimizer=lamb is DeepSpeed's", "trainer.backend=deepspeed"],
+    "hyperparameters.scheduler=OneCycle": ["hyperparameters.scheduler=OneCycle is DeepSpeed's"],
     "audio_backend=vocos": ["audio_backend=vocos is not available", "available: builtin, encodec"],
     "model.version=3": ["model.version=3 is not available"],
     "optimizations.fp8=true": ["optimizations.fp8=true is not available: needs 8-bit floating-point layers"],
@@ -60,7 +62,7 @@ REFUSED = {
     "trainer.checkpoint_every=2 trainer.gradient_checkpointing=false": [
         "trainer.checkpoint_every=2 needs gradient_checkpointing=true"
     ],
-    "+lora@loras.voice=r8": ["loras=", "is not available: needs adapters"],
+    "+lora@loras.voice=r8 +lora@loras.style=r8": ["loras.style.name=lora makes it lora-r8-a8, as loras.voice is"],
     "audio_backend=encodek": ["audio_backend=encodek", "allowed: builtin, encodec", "nearest: encodec"],
     "dataset.workers=-1": ["dataset.workers=-1", "at least 0, at most 256"],
     "dataset.duration_range=3": ["dataset.duration_range=3", "a list"],

@@ -13,14 +13,12 @@ OPTIMIZERS = ("adamw", "sgd", "prodigy", "adagrad", "muon", "apollo", *DEEPSPEED
 OPTIMIZERS_NEED = {
     "muon": "the optimizer Muon",
     "apollo": "the optimizer APOLLO",
-    **dict.fromkeys(DEEPSPEED_OPTIMIZERS, "the DeepSpeed engine"),
 }
 SCHEDULERS = ("", "WarmupLR", "WarmupDecayLR", "WarmupCosineLR", "OneCycle", "LRRangeTest", "schedulefree")
 SCHEDULERS_NEED = {
     "schedulefree": "the schedule-free optimizers",
-    "onecycle": "the DeepSpeed engine",
-    "lrrangetest": "the DeepSpeed engine",
 }
+DEEPSPEED_SCHEDULERS = ("onecycle", "lrrangetest")
 SCHEDULER_PARAMS = ("total_num_steps", "cos_min_ratio")
 DISTILLATION_LOSSES = ("kl", "mse")
 TEACHING = ("teacher_alpha", "teacher_temperature", "teacher_loss_fn")
@@ -49,7 +47,7 @@ class HyperparametersConfig:
     scheduler_params: dict[str, float] = setting(
         {}, "total_num_steps (default trainer.iterations) and cos_min_ratio (default 0)."
     )
-    autotune: bool = setting(False, "Let DeepSpeed search for fast settings.", needs="the DeepSpeed engine")
+    autotune: bool = setting(False, "Let DeepSpeed search for fast settings.", needs="the search of DeepSpeed")
     autotune_params: dict[str, Any] = setting({}, "Arguments of that search.")
     torch_optimizer: bool = setting(False, "Under DeepSpeed: the optimizer is torch's, not DeepSpeed's.")
     torch_scheduler: bool = setting(False, "Under DeepSpeed: the schedule is ours, not DeepSpeed's.")
@@ -62,7 +60,7 @@ class HyperparametersConfig:
     def problems(self) -> Iterator[str]:
         """Relations between settings that do not hold."""
         for key in self.scheduler_params:
-            if key not in SCHEDULER_PARAMS:
+            if key not in SCHEDULER_PARAMS and self.scheduler.lower() not in DEEPSPEED_SCHEDULERS:
                 yield f"scheduler_params.{key}: no such setting, allowed: {', '.join(SCHEDULER_PARAMS)}"
         if self.scheduler and self.scheduler_type and self.scheduler_type != self.scheduler:
             yield f"scheduler_type={self.scheduler_type} contradicts scheduler={self.scheduler}: drop the old name"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .codec import AUDIO_BACKENDS_NEED, CODEC_FACTS, AudioBackend, CodecConfig
 from .dataset import DatasetConfig
 from .evaluation import EvaluationConfig
-from .hyperparameters import TEACHING, HyperparametersConfig
+from .hyperparameters import DEEPSPEED_OPTIMIZERS, DEEPSPEED_SCHEDULERS, TEACHING, HyperparametersConfig
 from .inference import InferenceConfig
 from .lora import LoraConfig
 from .model import GPU_ATTENTIONS, ModelConfig
@@ -122,6 +122,8 @@ class Config:
 
     def _optimization_problems(self) -> Iterator[str]:
         trainer = self.trainer
+        if trainer.backend is Backend.local:
+            yield from self._of_deepspeed()
         if trainer.backend is Backend.deepspeed:
             local = {"loras": self.loras, "teacher": self.teacher, "trainer.ema_decay": trainer.ema_decay}
             for name in (name for name, value in local.items() if value):
@@ -137,3 +139,9 @@ class Config:
             spread = {"backend=deepspeed": trainer.backend is Backend.deepspeed, "fsdp=true": trainer.fsdp}
             for other in (name for name, chosen in {**spread, "ddp=true": trainer.ddp}.items() if chosen):
                 yield f"optimizations.model_offloading does not go with trainer.{other}: one process splits the model"
+
+    def _of_deepspeed(self) -> Iterator[str]:
+        hyper = self.hyperparameters
+        for name, theirs in (("optimizer", DEEPSPEED_OPTIMIZERS), ("scheduler", DEEPSPEED_SCHEDULERS)):
+            if (value := getattr(hyper, name)).lower() in theirs:
+                yield f"hyperparameters.{name}={value} is DeepSpeed's: add trainer.backend=deepspeed"

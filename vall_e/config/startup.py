@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from collections.abc import Callable, Collection
 from functools import partial, wraps
 from pathlib import Path
@@ -103,7 +104,10 @@ def tell(error: Exception) -> None:
 
 
 def keep_resolved(raw: DictConfig) -> None:
-    """Keep in the folder of a Hydra run its settings, every interpolation replaced by its value, and their origins."""
-    if HydraConfig.initialized():
+    """Keep in the folder of a Hydra run its settings, every interpolation replaced by its value, and their origins.
+
+    Of several ranks the first does it.
+    """
+    if HydraConfig.initialized() and os.environ.get("RANK", "0") == "0":
         job = HydraConfig.get()
         keep_record(Path(job.runtime.output_dir), job.job.name, raw)

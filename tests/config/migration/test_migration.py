@@ -106,7 +106,7 @@ MEANINGS: list[tuple[str, dict[str, Any], dict[str, list[str]]]] = [
     (
         "loras: [{name: shodan, rank: 16, path: a.sft}, {rank: 8}]",
         {"loras.shodan.rank": 16, "loras.shodan.path": "a.sft", "loras.lora.rank": 8},
-        {"renamed": ["loras[0] -> loras.shodan", "loras[1] -> loras.lora"], "unavailable": ["adapters"]},
+        {"renamed": ["loras[0] -> loras.shodan", "loras[1] -> loras.lora"]},
     ),
     ("loras: [{name: a}, {name: a}]", {"loras.a.rank": 128}, {"unplaced": ["loras[1]", "two adapters"]}),
     ("hyperparameters: {optimizer: AdaGrad}", {"hyperparameters.optimizer": "adagrad"}, {"translated": ["AdaGrad"]}),
