@@ -22,7 +22,7 @@ from vall_e.optim.optimizers import WEIGHT_DECAY, build_optimizer, freeze, param
 from vall_e.text import Tokenizer
 
 from .deepspeed_settings import builds_optimizer, engine_settings
-from .deepspeed_state import ZeroState
+from .deepspeed_state import ZeroState, gather_around
 from .engine import Engine
 from .memory import advice, is_out_of_memory, sizes
 from .micro_batch import MicroBatch
@@ -81,8 +81,7 @@ class DeepSpeedEngine(Engine):
         except (ValueError, AssertionError, deepspeed.DeepSpeedConfigError) as error:
             raise VallEError(f"DeepSpeed refuses these settings: {error}") from error
         if self.stage == 3:
-            for parameter in module.around:
-                deepspeed.zero.register_external_parameter(module, parameter)
+            gather_around(module)
         return engine
 
     def accumulate(self, micro_batches: list[MicroBatch]) -> StepStats:

@@ -79,6 +79,8 @@ def _zero(made: dict[str, Any]) -> dict[str, Any]:
     if "bf16" in made:
         made["bf16"] = {"check_grad_overflow": True} | made["bf16"]  # else a gradient that is not finite is applied
     if zero.get("stage", 0) < 3:
+        # In turns, parameters would lie elsewhere in the partitions than DeepSpeed itself says they do.
+        zero.pop("round_robin_gradients", None)
         for name in ("offload_param", "zero_hpz_partition_size", "zero_quantized_weights", "zero_quantized_gradients"):
             zero.pop(name, None)
     return made | ({"zero_optimization": zero} if zero else {})

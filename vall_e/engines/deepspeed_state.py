@@ -10,13 +10,31 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from .optimizer_state import PREFIX, RUNNING, by_parameter, check_origin
+from .trained_module import TrainedModule
 
 SAME_AS = {"FusedAdam": "AdamW", "DeepSpeedCPUAdam": "AdamW", "DeepSpeedCPUAdagrad": "Adagrad"}
 
 Named = Mapping[str, nn.Parameter]
+
+
+def gather_around(module: TrainedModule) -> None:
+    """Have ZeRO's third stage gather everything outside the backbone once a pass, whichever of it a rank's batch needs.
+
+    Else every embedding and head would be gathered when it is called, and ranks call different ones.
+    """
+    from deepspeed import zero
+
+    for parameter in module.around:
+        zero.register_external_parameter(module, parameter)
+    backbone = set(module.valle.model.modules())
+    for inner in module.valle.modules():
+        if inner not in backbone and inner is not module.valle:
+            inner._forward_pre_hooks.clear()
+            inner._forward_hooks.clear()
 
 
 class ZeroState:
@@ -34,12 +52,10 @@ class ZeroState:
             yield name, safe_get_full_fp32_param(parameter)
 
     def set_weights(self, tensors: Mapping[str, Tensor]) -> None:
-        """Replace the float32 originals, and what is computed with follows."""
-        from deepspeed.utils import safe_set_full_fp32_param
-
+        """Replace the float32 originals by those that the weights computed with were rounded from."""
         for name, parameter in self._parameters.items():
             if name in tensors:
-                safe_set_full_fp32_param(parameter, tensors[name].to(parameter.device, torch.float32))
+                self._set(parameter, tensors[name])
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
         """`optimizer.<parameter>.<state>` of every state; to be called on every rank."""
@@ -66,8 +82,6 @@ class ZeroState:
 
     def load(self, tensors: Mapping[str, Tensor], rest: dict[str, Any]) -> None:
         """Put back what `tensors` and `rest` gave, from whatever engine and number of ranks."""
-        from deepspeed.utils import safe_set_full_optimizer_state
-
         check_origin(self.kind, self._parameters, rest)
         states = by_parameter(tensors, rest["scalars"])
         if not states:
@@ -80,10 +94,28 @@ class ZeroState:
         self._link()
         for name, parameter in self._parameters.items():
             for key in flat_keys:
-                value = states[name][key].to(parameter.device, torch.float32)
-                safe_set_full_optimizer_state(parameter, value, key)
+                self._set(parameter, states[name][key], key)
         for group, running in zip(self._inner.param_groups, rest["groups"], strict=False):
             group.update(running)
+
+    def _set(self, parameter: nn.Parameter, value: Tensor, key: str | None = None) -> None:
+        """Replace the float32 original, or the state `key`, of a parameter."""
+        from deepspeed import utils
+
+        value = value.to(parameter.device, torch.float32)
+        if self._stage < 3:
+            put = utils.safe_set_full_fp32_param if key is None else utils.safe_set_full_optimizer_state
+        else:
+            # Its function for whole values takes no parameter whose size the number of ranks does not divide.
+            put = utils.safe_set_local_fp32_param if key is None else utils.safe_set_local_optimizer_state
+            value = self._piece(parameter, value)
+        put(parameter, value, *([key] if key is not None else []))
+
+    def _piece(self, parameter: Any, value: Tensor) -> Tensor:
+        """What of a parameter this rank holds, padded at the end."""
+        size, rank = parameter.ds_tensor.numel(), dist.get_rank()
+        piece = value.flatten()[size * rank : size * (rank + 1)]
+        return torch.nn.functional.pad(piece, (0, size - len(piece)))
 
     def _flats(self) -> list[Tensor]:
         if self._stage == 3:
