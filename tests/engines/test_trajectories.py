@@ -1,0 +1,74 @@
+"""Engines on any number of ranks make the same steps of the same data, and go on with each other's checkpoints."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.engines.trajectory import opened, settings, trained
+from tests.small_run import REPOSITORY, environment
+from vall_e.engines.ranks import ALONE
+
+pytest.importorskip("deepspeed")
+
+STEPS = 10
+ENGINES = ("ddp", "zero0", "zero1", "zero2", "zero3")
+MOVED = ("ddp@zero3", "zero0@ddp", "zero1@zero2", "zero2@one", "zero3@zero1")
+
+
+def launch(*arguments: str) -> None:
+    """Run `tests.engines.trajectory` on two ranks that torchrun starts."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
+    env = environment() | {"DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}
+    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
+    done = subprocess.run(
+        [*command, "-m", "tests.engines.trajectory", *arguments],
+        cwd=REPOSITORY,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+
+
+@pytest.fixture(scope="module")
+def out(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Checkpoints and losses: of one process over 2 * STEPS steps, of the others over STEPS and STEPS more."""
+    folder = tmp_path_factory.mktemp("trajectories")
+    engine, loader = opened(settings(speech, "one", 1), ALONE)
+    first = trained(engine, loader, STEPS)
+    engine.write(engine.snapshot({"loader": loader.state_dict()}), folder / "one", "end")
+    (folder / "one.json").write_text(json.dumps(first + trained(engine, loader, STEPS)))
+    launch(str(speech), str(folder), str(STEPS), *ENGINES, *MOVED)
+    return folder
+
+
+def losses(out: Path, name: str) -> list[list[float]]:
+    found: list[list[float]] = json.loads((out / f"{name}.json").read_text())
+    return found
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_two_ranks_make_the_steps_of_one_process(out: Path, name: str) -> None:
+    for step, (found, expected) in enumerate(zip(losses(out, name), losses(out, "one"), strict=False)):
+        assert found == pytest.approx(expected, abs=2e-4 * (step + 1)), f"step {step + 1}"
+
+
+@pytest.mark.parametrize("name", MOVED)
+def test_a_checkpoint_moves_between_engines_and_numbers_of_ranks(out: Path, name: str) -> None:
+    for step, (found, expected) in enumerate(zip(losses(out, name), losses(out, "one")[STEPS:], strict=True)):
+        assert found == pytest.approx(expected, abs=2e-4 * (STEPS + step + 1)), f"step {STEPS + step + 1}"
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_one_process_goes_on_with_the_checkpoint_of_two_ranks(out: Path, speech: Path, name: str) -> None:
+    engine, loader = opened(settings(speech, "one", 1), ALONE, out / name / "end")
+    for found, expected in zip(trained(engine, loader, 3), losses(out, "one")[STEPS:], strict=False):
+        assert found == pytest.approx(expected, abs=4e-3)
