@@ -1,0 +1,84 @@
+"""However often and wherever a run is killed, it ends as the run that was not. VALL_E_KILLS=50 kills more often."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.small_run import checkpoints, losses, small
+from vall_e.config.schema import Config
+from vall_e.training.loop import train
+
+KILLS = int(os.environ.get("VALL_E_KILLS", "12"))
+STEPS = 60 if KILLS > 20 else KILLS + 8
+
+
+def settings(speech: Path) -> Config:
+    return small(
+        speech,
+        iterations=STEPS,
+        save_frequency=1,
+        keep_last_checkpoints=2,
+        dropout=0.1,
+        gradient_accumulation_steps=2,
+        warmup_steps=5,
+        scheduler="WarmupCosineLR",
+        ema_decay=0.9,
+    )
+
+
+def started(cfg: Config, folder: Path) -> int:
+    """A process that goes on with the run; forked, so that nothing is imported anew."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        os.setpgid(0, 0)
+        train(cfg, folder)
+        os._exit(0)
+    except BaseException:
+        os._exit(1)
+
+
+def newest(folder: Path) -> int:
+    """When the newest checkpoint was completed."""
+    latest = checkpoints(folder) / "latest"
+    return latest.stat().st_mtime_ns if latest.is_file() else 0
+
+
+def kill_amid(child: int, folder: Path, draw: random.Random) -> bool:
+    """Kill the process while it starts, or after a save, in a step or the next save; whether it was still running."""
+    before = newest(folder)
+    waits_for_save = draw.random() < 0.5
+    time.sleep(0 if waits_for_save else draw.uniform(0, 0.3))
+    while waits_for_save and newest(folder) == before:
+        if os.waitpid(child, os.WNOHANG)[0]:
+            return False
+        time.sleep(0.001)
+    time.sleep(draw.uniform(0, 0.02))
+    os.kill(child, draw.choice([signal.SIGKILL] * 4 + [signal.SIGTERM]))
+    return os.waitpid(child, 0)[1] != 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
+def test_a_run_killed_again_and_again_is_the_run_that_was_not(speech: Path, tmp_path: Path) -> None:
+    cfg, draw = settings(speech), random.Random(0)
+    torch.set_num_threads(1)
+    train(cfg, tmp_path / "whole")
+    killed = [kill_amid(started(cfg, tmp_path / "killed"), tmp_path / "killed", draw) for _ in range(KILLS)]
+    train(cfg, tmp_path / "killed")
+    assert sum(killed) > KILLS / 2
+    assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
+    whole, again = (
+        load_file(checkpoints(tmp_path / name) / f"{STEPS}/weights.safetensors") for name in ("whole", "killed")
+    )
+    assert all(torch.equal(again[name], tensor) for name, tensor in whole.items())
+    whole, again = (load_file(checkpoints(tmp_path / name) / "fp32.safetensors") for name in ("whole", "killed"))
+    assert all(torch.equal(again[name], tensor) for name, tensor in whole.items()), "the moving average, too"
