@@ -18,6 +18,7 @@ pytest.importorskip("deepspeed")
 
 STEPS = 10
 ENGINES = ("ddp", "zero0", "zero1", "zero2", "zero3")
+TIGHT = ("tight-ddp", "tight-zero2")
 MOVED = ("ddp@zero3", "zero0@ddp", "zero1@zero2", "zero2@one", "zero3@zero1")
 
 
@@ -46,13 +47,19 @@ def out(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     first = trained(engine, loader, STEPS)
     engine.write(engine.snapshot({"loader": loader.state_dict()}), folder / "one", "end")
     (folder / "one.json").write_text(json.dumps(first + trained(engine, loader, STEPS)))
-    launch(str(speech), str(folder), str(STEPS), *ENGINES, *MOVED)
+    launch(str(speech), str(folder), str(STEPS), *ENGINES, *MOVED, *TIGHT)
     return folder
 
 
 def losses(out: Path, name: str) -> list[list[float]]:
     found: list[list[float]] = json.loads((out / f"{name}.json").read_text())
     return found
+
+
+@pytest.mark.parametrize("name", TIGHT)
+def test_a_rank_short_of_memory_splits_batches_and_changes_no_step(out: Path, name: str) -> None:
+    for step, (found, expected) in enumerate(zip(losses(out, name), losses(out, "one"), strict=False)):
+        assert found == pytest.approx(expected, abs=2e-4 * (step + 1)), f"step {step + 1}"
 
 
 @pytest.mark.parametrize("name", ENGINES)

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from tests.small_run import identity, small
 from vall_e.config.model_experimental import ModelExperimentalConfig
@@ -21,9 +25,13 @@ from vall_e.data.loader import Loader, open_loader
 from vall_e.engines.engine import Engine
 from vall_e.engines.open_engine import open_engine
 from vall_e.engines.ranks import Ranks, joined_ranks
+from vall_e.models.layout import ModelInput
+from vall_e.models.vall_e import VallE
 from vall_e.text import open_tokenizer
 
 COMMON: dict[str, Any] = {"dropout": 0.0, "torch_optimizer": True, "torch_scheduler": True, "warmup_steps": 3}
+TIGHT = "tight-"
+"""Before an engine's name: its second rank has little memory."""
 PARTITIONED = {"zero_optimization": {"stage": 3, "stage3_param_persistence_threshold": 0}}
 """Else ZeRO's third stage keeps parameters of such a small model whole."""
 
@@ -38,6 +46,23 @@ def settings(speech: Path, name: str, ranks: int, total: int = 2) -> Config:
         zero = replace(trainer.deepspeed, zero_optimization_level=level, config=PARTITIONED if level == 3 else {})
         return replace(cfg, trainer=replace(trainer, backend=Backend.deepspeed, deepspeed=zero))
     return cfg
+
+
+@contextmanager
+def short_of_memory() -> Iterator[None]:
+    """Inside the block this rank has memory for one sample at a time."""
+    roomy = VallE.forward
+
+    def tight(self: VallE, samples: Sequence[ModelInput], *rest: Any) -> Any:
+        if len(samples) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+        return roomy(self, samples, *rest)
+
+    VallE.forward = tight  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        VallE.forward = roomy  # type: ignore[method-assign]
 
 
 def trained(engine: Engine, loader: Loader, steps: int) -> list[list[float]]:
@@ -66,9 +91,10 @@ def main() -> None:
     speech, out, steps = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     with joined_ranks("cpu") as ranks:
         for told in sys.argv[4:]:
-            name, _, start = told.partition("@")
+            name, _, start = told.removeprefix(TIGHT).partition("@")
             engine, loader = opened(settings(speech, name, ranks.size), ranks, out / start / "end" if start else None)
-            found = trained(engine, loader, steps)
+            with short_of_memory() if told.startswith(TIGHT) and not ranks.first else nullcontext():
+                found = trained(engine, loader, steps)
             snapshot = engine.snapshot({"loader": loader.state_dict()})
             if ranks.first:
                 (out / f"{told}.json").write_text(json.dumps(found))
