@@ -17,9 +17,9 @@ from vall_e.engines.ranks import ALONE
 pytest.importorskip("deepspeed")
 
 STEPS = 10
-ENGINES = ("ddp", "zero0", "zero1", "zero2", "zero3")
+ENGINES = ("ddp", "fsdp", "zero0", "zero1", "zero2", "zero3")
 TIGHT = ("tight-ddp", "tight-zero2")
-MOVED = ("ddp@zero3", "zero0@ddp", "zero1@zero2", "zero2@one", "zero3@zero1")
+MOVED = ("ddp@zero3", "zero0@ddp", "zero1@zero2", "zero2@one", "zero3@zero1", "fsdp@zero1", "zero1@fsdp")
 
 
 def launch(*arguments: str) -> None:

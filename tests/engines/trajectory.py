@@ -41,6 +41,8 @@ def settings(speech: Path, name: str, ranks: int, total: int = 2) -> Config:
     cfg = small(speech, **COMMON, gradient_accumulation_steps=total // ranks, iterations=100)
     cfg.model.experimental = ModelExperimentalConfig(layerskip_p_max=0.3)
     trainer = cfg.trainer
+    if name == "fsdp":
+        return replace(cfg, trainer=replace(trainer, fsdp=True))
     if name.startswith("zero"):
         level = int(name[4:])
         zero = replace(trainer.deepspeed, zero_optimization_level=level, config=PARTITIONED if level == 3 else {})

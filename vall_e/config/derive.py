@@ -41,9 +41,12 @@ def _checkpointing(config: Config) -> Iterator[str]:
 
 def _several_ranks(config: Config) -> Iterator[str]:
     ranks = world_size()
-    if ranks > 1 and config.trainer.backend is Backend.local and not config.trainer.ddp:
+    if ranks > 1 and config.trainer.backend is Backend.local and not (config.trainer.ddp or config.trainer.fsdp):
         config.trainer.ddp = True
         yield f"trainer.ddp=true, as the run has {ranks} ranks"
+    if ranks == 1 and config.trainer.fsdp:
+        config.trainer.fsdp = False
+        yield "trainer.fsdp=false, as the run has one rank: start it with torchrun"
 
 
 def _mixed_precision(config: Config) -> Iterator[str]:

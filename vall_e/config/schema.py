@@ -14,7 +14,7 @@ from .lora import LoraConfig
 from .model import GPU_ATTENTIONS, ModelConfig
 from .optimizations import OptimizationsConfig
 from .setting import setting
-from .trainer import Backend, TrainerConfig
+from .trainer import Backend, TrainerConfig, WeightDtype
 from .weights_format import WEIGHTS_FORMATS
 
 STT_TASK = 8
@@ -124,6 +124,8 @@ class Config:
         trainer = self.trainer
         if trainer.backend is Backend.local:
             yield from self._of_deepspeed()
+        if trainer.fsdp:
+            yield from self._beside_fsdp()
         if trainer.backend is Backend.deepspeed:
             local = {"loras": self.loras, "teacher": self.teacher, "trainer.ema_decay": trainer.ema_decay}
             for name in (name for name, value in local.items() if value):
@@ -145,3 +147,15 @@ class Config:
         for name, theirs in (("optimizer", DEEPSPEED_OPTIMIZERS), ("scheduler", DEEPSPEED_SCHEDULERS)):
             if (value := getattr(hyper, name)).lower() in theirs:
                 yield f"hyperparameters.{name}={value} is DeepSpeed's: add trainer.backend=deepspeed"
+
+    def _beside_fsdp(self) -> Iterator[str]:
+        trainer, hyper = self.trainer, self.hyperparameters
+        if trainer.backend is Backend.deepspeed:
+            yield "trainer.fsdp=true is torch's, DeepSpeed shards by trainer.deepspeed.zero_optimization_level"
+        if trainer.weight_dtype is WeightDtype.float16:
+            yield "trainer.fsdp=true does not go with trainer.weight_dtype=float16, allowed: float32, bfloat16"
+        if hyper.optimizer.lower() not in ("adamw", "sgd", "adagrad"):
+            yield f"trainer.fsdp=true does not go with hyperparameters.optimizer={hyper.optimizer}: it sees a part alone"
+        others = {"loras": self.loras, "teacher": self.teacher, "trainer.ema_decay": trainer.ema_decay}
+        for name in (name for name, value in others.items() if value):
+            yield f"{name} does not go with trainer.fsdp=true, allowed there: trainer.fsdp=false"

@@ -77,11 +77,7 @@ class TrainerConfig:
     )
     amp: bool = setting(False, "Mixed precision: float32 weights, multiplications in weight_dtype.")
     ddp: bool = setting(False, "A copy of the model on every rank, gradients averaged; follows from the launch.")
-    fsdp: bool = setting(
-        False,
-        "Weights, gradients and optimizer states spread over ranks (FSDP), in place of copies.",
-        needs="the engine for sharded models",
-    )
+    fsdp: bool = setting(False, "Weights, gradients and optimizer states spread over ranks (FSDP), in place of copies.")
     ema_decay: float = setting(
         0.0,
         "Decay of a moving average of the weights, which is evaluated and exported in their place; 0 keeps none.",

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from vall_e.audio.codec import CodecIdentity
@@ -69,6 +70,8 @@ class DeepSpeedEngine(Engine):
             import deepspeed
         except ImportError as error:
             raise MissingExtra("deepspeed", "deepspeed", "trainer.backend=deepspeed") from error
+        if not dist.is_initialized():
+            dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
         hyper, ours = self.cfg.hyperparameters, not builds_optimizer(self.cfg)
         try:
             engine, *_ = deepspeed.initialize(
@@ -76,7 +79,7 @@ class DeepSpeedEngine(Engine):
                 optimizer=build_optimizer(self.model, hyper, []) if ours else None,
                 model_parameters=None if ours else parameter_groups(self.model, WEIGHT_DECAY),
                 config={name: value for name, value in self.settings.items() if name != "optimizer" or not ours},
-                dist_init_required=not self.ranks.several,
+                dist_init_required=False,
             )
         except (ValueError, AssertionError, deepspeed.DeepSpeedConfigError) as error:
             raise VallEError(f"DeepSpeed refuses these settings: {error}") from error

@@ -18,4 +18,8 @@ def open_engine(cfg: Config, tokenizer: Tokenizer, codec: CodecIdentity, ranks: 
         from .deepspeed import DeepSpeedEngine  # slow to import, and an extra
 
         return DeepSpeedEngine(cfg, tokenizer, codec, ranks)
+    if cfg.trainer.fsdp and ranks.several:
+        from .sharded import ShardedEngine
+
+        return ShardedEngine(cfg, tokenizer, codec, ranks)
     return LocalEngine(cfg, tokenizer, codec, ranks)
