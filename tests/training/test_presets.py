@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch.distributed as dist
 
-from tests.small_run import REPOSITORY, losses
+from tests.small_run import REPOSITORY, engine, losses, small
 from vall_e.config.composing import compose_config
 from vall_e.config.explain import explain
 from vall_e.config.fault import is_users
@@ -34,19 +32,28 @@ MISSING = ("needs", "does not", "refuses", "pip install")
 
 
 @pytest.fixture(autouse=True)
-def one_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """DeepSpeed runs on the CPU, in a group of one that is gone afterwards."""
+def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DeepSpeed looks for a GPU of its own."""
     monkeypatch.setenv("DS_ACCELERATOR", "cpu")
-    yield
-    if dist.is_initialized():
-        dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def teacher(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a model that can teach the small one."""
+    path = tmp_path_factory.mktemp("teacher") / "fp32.safetensors"
+    one = engine(small(speech))
+    one.write_weights(path, one.weights(), one.global_step)
+    return path
 
 
 @pytest.mark.parametrize("fragment", FRAGMENTS, ids=lambda path: f"{path.parent.name}={path.stem}")
-def test_a_preset_trains_or_is_refused_in_one_sentence(fragment: Path, speech: Path, tmp_path: Path) -> None:
+def test_a_preset_trains_or_is_refused_in_one_sentence(
+    fragment: Path, speech: Path, teacher: Path, tmp_path: Path
+) -> None:
     group, option = fragment.parent.name, fragment.stem
     chosen = f"+lora@loras.voice={option}" if group == "lora" else f"{group}={option}"
     overrides = [chosen, *SMALL, f"dataset.hdf5_name={speech}"]
+    overrides += [f"teacher={teacher}"] if option == "distill" else []
     refused = "Needs" in fragment.read_text(encoding="utf-8").partition("defaults:")[0]
     try:
         train(open_job(compose_config("train", overrides)), tmp_path)

@@ -155,7 +155,7 @@ class Config:
         if trainer.weight_dtype is WeightDtype.float16:
             yield "trainer.fsdp=true does not go with trainer.weight_dtype=float16, allowed: float32, bfloat16"
         if hyper.optimizer.lower() not in ("adamw", "sgd", "adagrad"):
-            yield f"trainer.fsdp=true does not go with hyperparameters.optimizer={hyper.optimizer}: it sees a part alone"
+            yield f"trainer.fsdp=true does not go with hyperparameters.optimizer={hyper.optimizer}: it sees but a part"
         others = {"loras": self.loras, "teacher": self.teacher, "trainer.ema_decay": trainer.ema_decay}
         for name in (name for name, value in others.items() if value):
             yield f"{name} does not go with trainer.fsdp=true, allowed there: trainer.fsdp=false"

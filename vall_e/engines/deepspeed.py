@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -71,7 +72,8 @@ class DeepSpeedEngine(Engine):
         except ImportError as error:
             raise MissingExtra("deepspeed", "deepspeed", "trainer.backend=deepspeed") from error
         if not dist.is_initialized():
-            dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+            os.environ.setdefault("LOCAL_RANK", "0")  # DeepSpeed insists on it, in a single process, too
+            dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)  # type: ignore[attr-defined]
         hyper, ours = self.cfg.hyperparameters, not builds_optimizer(self.cfg)
         try:
             engine, *_ = deepspeed.initialize(
