@@ -24,6 +24,7 @@ from vall_e.device import choose_device
 from vall_e.errors import VallEError
 from vall_e.models.draws import draw_skipped_layers
 from vall_e.models.lora.file import save_adapter
+from vall_e.models.swapping import swap_modules
 from vall_e.models.vall_e import VallE
 from vall_e.models.weights import save_weights
 from vall_e.optim.schedules import learning_rate_factor
@@ -81,6 +82,10 @@ class Engine(ABC):
             "lr": self.effective_learning_rate,
             "tokens_per_second": stats.positions / seconds,
         }
+
+    def fresh_model(self) -> VallE:
+        """The model with weights drawn anew, its modules swapped as told."""
+        return swap_modules(VallE(self.cfg.model), self.cfg.optimizations, self.device)
 
     @abstractmethod
     def accumulate(self, micro_batches: list[MicroBatch]) -> StepStats:
@@ -168,7 +173,9 @@ class Engine(ABC):
 
     def write_weights(self, path: Path, tensors: dict[str, Tensor], step: int) -> None:
         """Write weights with model settings, tokenizer and codec identity."""
-        save_weights(path, tensors, self.cfg.model, self.tokenizer, self.codec, step)
+        told = self.cfg.optimizations
+        bitnet = told.swapped_part if told.swapped_modules == "bitnet" else ""
+        save_weights(path, tensors, self.cfg.model, self.tokenizer, self.codec, step, bitnet)
 
     def counters(self, positions: dict[str, Any]) -> dict[str, Any]:
         """What a checkpoint holds beside tensors, whatever the engine."""

@@ -42,7 +42,8 @@ def export(cfg: ExportConfig) -> Path:
         written = folder / f"{cfg.weights_name}.{cfg.weights_format}"
         if written.resolve() == origin.resolve():
             raise ConfigError(f"weights={origin} would be replaced by its export: give another weights_name or folder")
-        save_weights(written, content.tensors, content.config, content.tokenizer, content.codec, content.step)
+        c = content
+        save_weights(written, c.tensors, c.config, c.tokenizer, c.codec, c.step, c.bitnet)
     log.info("Exported %s at step %d to %s", origin, content.step, written)
     return written
 
@@ -103,6 +104,8 @@ def converted(content: WeightsContent, cfg: ExportConfig) -> WeightsContent:
 
 def write_hugging_face(folder: Path, content: WeightsContent) -> None:
     """Write a folder that `transformers` reads: complete, or as it was."""
+    if content.bitnet:
+        raise ConfigError("hf=true has no layout for BitNet's linear layers: leave it out")
     model, partial = hugging_face(content), folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)

@@ -27,6 +27,7 @@ from vall_e.text import IpaTokenizer, NaiveTokenizer, Tokenizer
 
 from .fit import fit
 from .pickled_weights import read_pickled, write_pickled
+from .swapping import checked_part, to_bitnet
 from .vall_e import VallE
 
 FORMAT = 1
@@ -41,6 +42,8 @@ class WeightsContent:
     tokenizer: Tokenizer
     codec: CodecIdentity
     step: int
+    bitnet: str = ""
+    """The part of the model whose linear layers are BitNet's."""
 
 
 @dataclass(frozen=True)
@@ -55,17 +58,24 @@ class LoadedWeights:
 
 
 def save_weights(
-    path: Path, tensors: dict[str, Tensor], config: ModelConfig, tokenizer: Tokenizer, codec: CodecIdentity, step: int
+    path: Path,
+    tensors: dict[str, Tensor],
+    config: ModelConfig,
+    tokenizer: Tokenizer,
+    codec: CodecIdentity,
+    step: int,
+    bitnet: str = "",
 ) -> None:
-    """Write a weights file atomically: pickled if `path` ends with .pt or .pth, else safetensors."""
+    """Write a weights file atomically: pickled if `path` ends with .pt or .pth, else safetensors.
+
+    `bitnet`: the part of the model whose linear layers are BitNet's, of `swapping.PARTS`, if any.
+    """
+    own = {"format": FORMAT, "codec": asdict(codec), "tokenizer": getattr(tokenizer, "json", None), "bitnet": bitnet}
     metadata = {
         "config": json.dumps(asdict(config)),
         "stats": json.dumps({"global_step": step}),
         "userdata": json.dumps({"symmap": tokenizer.vocabulary}, ensure_ascii=False),
-        "vall_e": json.dumps(
-            {"format": FORMAT, "codec": asdict(codec), "tokenizer": getattr(tokenizer, "json", None)},
-            ensure_ascii=False,
-        ),
+        "vall_e": json.dumps(own, ensure_ascii=False),
     }
     here = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with replacing(path) as partial:
@@ -80,6 +90,8 @@ def load_weights(path: Path, device: torch.device) -> LoadedWeights:
     content = read_weights(path)
     model = VallE(content.config)
     fit(model, content.tensors, path)
+    if content.bitnet:
+        to_bitnet(model, content.bitnet)
     return LoadedWeights(model.to(device).eval(), content.config, content.tokenizer, content.codec, content.step)
 
 
@@ -96,6 +108,7 @@ def read_weights(path: Path) -> WeightsContent:
             tokenizer=IpaTokenizer(path, own["tokenizer"]) if own["tokenizer"] else NaiveTokenizer(),
             codec=CodecIdentity(**own["codec"]),
             step=int(json.loads(metadata["stats"])["global_step"]),
+            bitnet=checked_part(own.get("bitnet", "")),
         )
     except WeightsError:
         raise
