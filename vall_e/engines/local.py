@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,11 @@ from vall_e.models.lora.loading import load_adapter
 from vall_e.models.lora.tensors import adapter_state_dict, base_state_dict
 from vall_e.models.loss import LossOutput
 from vall_e.models.vall_e import VallE
+from vall_e.optim.learning_rate import apply_factor, effective, peak, set_peak
 from vall_e.optim.moving_average import MovingAverage
 from vall_e.optim.offloading import offload_as_told
 from vall_e.optim.optimizers import build_optimizer
+from vall_e.optim.schedule_free import averaged
 from vall_e.precision import DTYPES
 from vall_e.text import Tokenizer
 
@@ -66,16 +68,15 @@ class LocalEngine(Engine):
         if not cfg.model.frozen_params:
             freeze_base(self.model)
         self.objective = self._objective()
-        self.optimizer = build_optimizer(self.model, cfg.hyperparameters, cfg.model.frozen_params)
+        self.optimizer = build_optimizer(self.model, cfg.hyperparameters, cfg.model.frozen_params, cfg.optimizations)
         self.gradients = GradientBuffer(self.model.parameters())
         self.scaler = GradScaler(self.device.type, enabled=self.dtype is torch.float16)
         self.average = self._moving_average()
-        self.peak: float = self.optimizer.param_groups[0]["lr"]
 
     def build_model(self) -> VallE:
         """The model on its device, in the number format it is trained in."""
         trainer, optimizations = self.cfg.trainer, self.cfg.optimizations
-        model = VallE(self.cfg.model).to(torch.float32 if trainer.amp else self.dtype)
+        model = self.fresh_model().to(torch.float32 if trainer.amp else self.dtype)
         attach(model, self.cfg.loras)
         for name, lora in self.cfg.loras.items():
             if lora.path is not None:
@@ -126,27 +127,21 @@ class LocalEngine(Engine):
 
     def follow_schedule(self, factor: float) -> None:
         """See `Engine`."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.peak * factor
+        apply_factor(self.optimizer, factor)
 
     @property
     def effective_learning_rate(self) -> float:
         """See `Engine`."""
-        group = self.optimizer.param_groups[0]
-        return float(group["lr"] * group.get("d", 1.0))  # d: the step size that Prodigy has found
+        return effective(self.optimizer)
 
     @property
     def learning_rate(self) -> float:
         """See `Engine`."""
-        return float(self.optimizer.param_groups[0].get("d_coef", self.peak))
+        return peak(self.optimizer)
 
     def set_learning_rate(self, learning_rate: float) -> None:
         """See `Engine`."""
-        for group in self.optimizer.param_groups:
-            if "d_coef" in group:
-                group["d_coef"] = learning_rate
-            else:
-                self.peak = learning_rate
+        set_peak(self.optimizer, learning_rate)
 
     def snapshot(self, positions: dict[str, Any]) -> Snapshot:
         """See `Engine`."""
@@ -184,10 +179,7 @@ class LocalEngine(Engine):
     @contextmanager
     def speaking(self) -> Iterator[VallE]:
         """See `Engine`."""
-        if self.average is None:
-            yield self.model
-            return
-        with self.average.in_force():
+        with averaged(self.optimizer), self.average.in_force() if self.average else nullcontext():
             yield self.model
 
     def _attempt(self, micro_batches: list[MicroBatch], pieces: int) -> tuple[StepStats, BaseException | None]:
