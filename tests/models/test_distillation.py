@@ -121,14 +121,14 @@ def test_a_student_of_another_layout_is_compared_at_the_same_codes() -> None:
     assert lengths[0] != lengths[1]
     soft = [by_hand(told(student, s), told(teacher, s), "kl", 1.0) for s in samples]
     found = taught(teacher, alpha=1.0)(student, samples)
-    assert float(found.parts["kl"]) == pytest.approx(sum(soft) / 2, rel=1e-4)
+    assert found.parts["kl"].item() == pytest.approx(sum(soft) / 2, rel=1e-4)
 
 
 @pytest.mark.parametrize("flags", [{}, {"ignore_inputs_for_loss": False}, {"split_classifiers": False}])
 def test_a_model_that_is_its_own_teacher_has_nothing_to_learn(flags: dict[str, Any]) -> None:
     output = taught(tiny_model(flags))(tiny_model(flags), [speech(0), speech(4)])
     assert output.parts["kl"].item() == pytest.approx(0, abs=1e-6)
-    assert float(taught(fresh(1, flags))(tiny_model(flags), [speech(0), speech(4)]).parts["kl"]) > 0.1
+    assert taught(fresh(1, flags))(tiny_model(flags), [speech(0), speech(4)]).parts["kl"].item() > 0.1
 
 
 def test_inputs_are_learnt_from_the_teacher_if_they_are_learnt_at_all() -> None:
@@ -138,8 +138,8 @@ def test_inputs_are_learnt_from_the_teacher_if_they_are_learnt_at_all() -> None:
         output[ignore] = taught(fresh(1, flags), alpha=1.0)(tiny_model(flags), [speech(3)])
     student, teacher = (model({"ignore_inputs_for_loss": True}) for model in (tiny_model, lambda f: fresh(1, f)))
     alone = by_hand(told(student, speech(3)), told(teacher, speech(3)), "kl", 1.0)
-    assert float(output[True].loss) == pytest.approx(alone, rel=1e-4)
-    assert float(output[False].loss) != pytest.approx(alone, rel=1e-2)
+    assert output[True].loss.item() == pytest.approx(alone, rel=1e-4)
+    assert output[False].loss.item() != pytest.approx(alone, rel=1e-2)
 
 
 def test_segments_without_a_factor_are_learnt_from_nobody() -> None:
@@ -149,12 +149,12 @@ def test_segments_without_a_factor_are_learnt_from_nobody() -> None:
     output = taught(teacher)(student, [speech(2)])
     assert output.parts.keys() == {"text.nll", "resp.nll", "kl"}
     hard = student([speech(2)])
-    assert {n: float(p) * 2 for n, p in output.parts.items() if n != "kl"} == pytest.approx(
-        {n: float(p) for n, p in hard.parts.items()}
+    assert {n: p.item() * 2 for n, p in output.parts.items() if n != "kl"} == pytest.approx(
+        {n: p.item() for n, p in hard.parts.items()}
     )
     nothing = taught(teacher)(tiny_model(flags, loss_factors={"tone": 1.0}), [speech(2)])
     nothing.loss.backward()
-    assert float(nothing.loss) == 0
+    assert nothing.loss.item() == 0
 
 
 def test_the_teacher_is_neither_trained_nor_disturbed() -> None:
@@ -181,7 +181,7 @@ def test_a_smaller_student_learns_to_say_what_its_teacher_says(loss_fn: str) -> 
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
     agreed.append(agreement(student, teacher, samples))
     assert losses[-1] < 0.1 * losses[0]
     assert agreed[0] < 0.2 and agreed[1] > 0.9
@@ -259,4 +259,4 @@ def test_who_cannot_teach_is_refused(tmp_path: Path, case: str) -> None:
 
 def test_a_teacher_may_know_more_than_its_student(tmp_path: Path) -> None:
     path = write(tmp_path / "w.safetensors", fresh(0, size=TINY, langs=8, capabilities=["ar", "nar", "len", "lang"]))
-    assert math.isfinite(float(taught(opened(path, tiny_model()))(tiny_model(), [speech(0), speech(5)]).loss))
+    assert math.isfinite(taught(opened(path, tiny_model()))(tiny_model(), [speech(0), speech(5)]).loss.item())
