@@ -127,7 +127,6 @@ APPS = {
         examples=(
             ("run=runs/demo", "the newest checkpoint, with the moving average of the weights if there is one"),
             ("run=runs/demo dtype=bfloat16 weights_name=bf16", "half the size"),
-            ("run=runs/demo weights_format=pth", "pickled, for torch.load"),
             ("run=runs/demo tag=500 folder=old", "an older checkpoint, to another folder"),
             ("weights=W.safetensors hf=true", "a folder that transformers reads"),
             ("weights=W.safetensors split_classifiers=true weights_name=split", "a head for each RVQ level"),
