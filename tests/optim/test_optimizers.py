@@ -10,8 +10,10 @@ from torch.optim import Optimizer
 from tests.optim.kinds import KINDS, learning_model, step
 from tests.small_run import TINY
 from vall_e.config.hyperparameters import DEEPSPEED_OPTIMIZERS, HyperparametersConfig
+from vall_e.config.lora import LoraConfig
 from vall_e.config.model import ModelConfig
 from vall_e.errors import ConfigError
+from vall_e.models.lora.attach import attach, freeze_base
 from vall_e.models.vall_e import VallE
 from vall_e.optim.optimizers import build_optimizer
 
@@ -38,6 +40,16 @@ def test_matrices_decay_and_embeddings_norms_and_vectors_do_not(model: VallE) ->
     assert {"sep", "dropout_token", "model.norm.weight"} <= others
     assert {name for name in others if "emb" in name} == {n for n, _ in model.named_parameters() if "emb" in n}
     assert any(name.endswith("q_proj.weight") for name in decayed) and any("classifiers" in name for name in decayed)
+
+
+def test_of_an_adapter_the_product_decays_and_the_change_of_embeddings_does_not() -> None:
+    adapted = VallE(ModelConfig(size=TINY))
+    attach(adapted, {"a": LoraConfig(rank=2, embeddings=True), "b": LoraConfig(rank=2, parametrize=True)})
+    freeze_base(adapted)
+    optimizer = build(adapted)
+    decayed, others = names(adapted, optimizer, 0), names(adapted, optimizer, 1)
+    assert {name.rpartition(".")[2] for name in decayed} == {"lora_A", "lora_B"}
+    assert {name.rpartition(".")[2] for name in others} == {"lora_change"}
 
 
 @pytest.mark.parametrize("name", KINDS)

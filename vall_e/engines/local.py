@@ -21,7 +21,7 @@ from vall_e.models.distillation import Distillation, load_teacher
 from vall_e.models.layout import ModelInput
 from vall_e.models.lora.attach import attach, freeze_base, trained_adapters
 from vall_e.models.lora.loading import load_adapter
-from vall_e.models.lora.tensors import adapter_state_dict, base_state_dict
+from vall_e.models.lora.tensors import adapter_state_dict, base_names, base_state_dict
 from vall_e.models.loss import LossOutput
 from vall_e.models.vall_e import VallE
 from vall_e.optim.learning_rate import apply_factor, effective, peak, set_peak
@@ -32,7 +32,7 @@ from vall_e.optim.schedule_free import averaged
 from vall_e.precision import DTYPES
 from vall_e.text import Tokenizer
 
-from .adapter_state import adapter_tensors, load_adapter_tensors
+from .adapter_state import adapter_tensors
 from .engine import Engine
 from .gradient_buffer import GradientBuffer
 from .memory import advice, is_out_of_memory, sizes
@@ -68,7 +68,9 @@ class LocalEngine(Engine):
         if not cfg.model.frozen_params:
             freeze_base(self.model)
         self.objective = self._objective()
-        self.optimizer = build_optimizer(self.model, cfg.hyperparameters, cfg.model.frozen_params, cfg.optimizations)
+        places = base_names(dict(self.model.named_parameters()))
+        frozen = [places.get(name, name) for name in cfg.model.frozen_params]
+        self.optimizer = build_optimizer(self.model, cfg.hyperparameters, frozen, cfg.optimizations)
         self.gradients = GradientBuffer(self.model.parameters())
         self.scaler = GradScaler(self.device.type, enabled=self.dtype is torch.float16)
         self.average = self._moving_average()
@@ -158,7 +160,6 @@ class LocalEngine(Engine):
 
     def restore(self, states: dict[str, Tensor], counters: dict[str, Any]) -> None:
         """See `Engine`."""
-        load_adapter_tensors(self.model, states)
         join_state(self.optimizer, self.names, states, counters["optimizer"])
         if counters["scaler"] and self.scaler.is_enabled():
             self.scaler.load_state_dict(counters["scaler"])

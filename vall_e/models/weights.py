@@ -7,6 +7,7 @@ The metadata is data: it is parsed into dataclasses, nothing in it names code. I
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,11 @@ def save_weights(
         "userdata": json.dumps({"symmap": tokenizer.vocabulary}, ensure_ascii=False),
         "vall_e": json.dumps(own, ensure_ascii=False),
     }
+    write_tensors(path, tensors, metadata)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write tensors and `metadata`, every value of it JSON, atomically, in the format that the suffix names."""
     here = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with replacing(path) as partial:
         if is_pickled(path):
@@ -116,15 +122,17 @@ def read_weights(path: Path) -> WeightsContent:
         raise WeightsError(f"weights={path} has damaged metadata: {error}") from error
 
 
-def read_tensors(path: Path, key: str = "weights") -> tuple[dict[str, str], dict[str, Tensor]]:
+def read_tensors(
+    path: Path, key: str = "weights", bodies: Sequence[str] = ("module",)
+) -> tuple[dict[str, str], dict[str, Tensor]]:
     """Metadata, every value as JSON, and tensors of a weights file, on the CPU; its suffix says how it is read.
 
-    `key` is the setting that names the file.
+    `key` is the setting that names the file; `bodies` is where a pickled one may have its tensors.
     """
     if not path.is_file():
         raise WeightsError(f"{key}={path}: no such file")
     if is_pickled(path):
-        return read_pickled(path, key)
+        return read_pickled(path, key, bodies)
     try:
         with safe_open(path, framework="pt") as file:
             return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

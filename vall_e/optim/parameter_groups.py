@@ -26,7 +26,7 @@ def freeze(model: nn.Module, names: list[str]) -> None:
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> Groups:
     """Matrices of linear maps decay; embeddings, norms, biases and single vectors do not."""
-    embeddings = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
+    embeddings = {id(p) for m in model.modules() if isinstance(m, nn.Embedding) for p in m.parameters()}
     trained = [p for p in model.parameters() if p.requires_grad]
     decayed = [p for p in trained if p.ndim >= 2 and id(p) not in embeddings]
     others = [p for p in trained if p.ndim < 2 or id(p) in embeddings]

@@ -157,9 +157,11 @@ def mean_loss(metrics: Path) -> float:
 
 def describe(run: Run) -> None:
     """What is trained, on what, in one line."""
-    parameters = sum(p.numel() for p in run.engine.model.parameters())
+    parameters = list(run.engine.model.parameters())
+    every, trained = (sum(p.numel() for p in parameters if p.requires_grad or not only) for only in (False, True))
+    some = f" ({trained:,} are trained)" if trained < every else ""
     where = f"{run.ranks.size} ranks" if run.ranks.several else str(run.engine.device)
-    log.info("%s: %s parameters on %s", run.cfg.model.full_name, f"{parameters:,}", where)
+    log.info("%s: %s parameters%s on %s", run.cfg.model.full_name, f"{every:,}", some, where)
 
 
 def progress_bar(run: Run) -> Bar:
