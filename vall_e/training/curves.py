@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from vall_e.atomic import replacing
 
-from .metrics_log import read_metrics
+from .trackers.json_lines import read_metrics
 
 log = logging.getLogger(__name__)
 

@@ -21,8 +21,8 @@ from .command import Command
 from .commands import Commands
 from .curves import plot_curves
 from .folder_lock import sole_user
-from .metrics_log import read_metrics
 from .run import Run, open_run
+from .trackers.json_lines import read_metrics
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def go_on(run: Run, commands: Commands, bar: Bar) -> bool:
     while run.engine.global_step < run.cfg.trainer.iterations:
         stats = make_step(run)
         step = run.engine.global_step
-        run.log(stats | {"epoch": run.loader.epoch})
+        run.log(stats | {"epoch": run.loader.epoch, "tokens": run.engine.tokens})
         show(bar, stats)
         told = agreed(run.ranks, commands.poll(step))
         if obey(run, told):

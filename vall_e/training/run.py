@@ -32,7 +32,7 @@ from vall_e.evaluation.evaluator import Evaluator
 from vall_e.models.vall_e import VallE
 from vall_e.text import Tokenizer, open_tokenizer
 
-from .metrics_log import MetricsLog
+from .metrics_log import MetricsLog, open_metrics_log
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +64,7 @@ class Run:
     @property
     def checkpoints(self) -> Path:
         """Where checkpoints and exports lie: of the model, or of the first adapter in training."""
-        adapters = [lora.full_name for lora in self.cfg.loras.values() if lora.training]
-        return self.folder / "ckpt" / (adapters[0] if adapters else self.cfg.model.full_name)
+        return self.folder / "ckpt" / trained_name(self.cfg)
 
     @property
     def weights(self) -> Path:
@@ -215,7 +214,7 @@ def open_run(cfg: Config, folder: Path, ranks: Ranks = ALONE) -> Run:
         loader=open_loader(training, cfg.dataset, cfg.hyperparameters.batch_size, cfg.seed, ranks.rank, ranks.size),
         validation=SampleCursor(validation, cfg.seed),
         evaluator=Evaluator(codec, cfg.evaluation, cfg.seed),
-        metrics=MetricsLog(folder, cfg.trainer.tensorboard) if ranks.first else None,
+        metrics=open_metrics_log(cfg, folder, trained_name(cfg)) if ranks.first else None,
         writer=BackgroundWriter(),
         started=ranks.share(int(time.time())),
     )
@@ -225,6 +224,12 @@ def open_run(cfg: Config, folder: Path, ranks: Ranks = ALONE) -> Run:
         run.close()
         raise
     return run
+
+
+def trained_name(cfg: Config) -> str:
+    """Full name of the first adapter in training, or of the model."""
+    adapters = [lora.full_name for lora in cfg.loras.values() if lora.training]
+    return adapters[0] if adapters else cfg.model.full_name
 
 
 def open_split(cfg: Config, tokenizer: Tokenizer, codec: Codec, split: str) -> SpeechDataset:
