@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import builtins
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.small_run import losses, rows, small
+from tests.small_run import REPOSITORY, losses, rows, small
 from vall_e.errors import MissingExtra
 from vall_e.training.loop import train
 from vall_e.training.metrics_log import MetricsLog
@@ -22,7 +23,7 @@ from wandb.proto import wandb_internal_pb2  # noqa: E402
 
 BLOCK, HEADER = 32768, 7
 """A .wandb file has 7 bytes of its own, then LevelDB's log format: blocks of records after checksum, length, type."""
-FULL, FIRST = 1, 2
+FULL, FIRST, LAST = 1, 2, 4
 
 
 def records(path: Path) -> Iterator[Any]:
@@ -34,7 +35,7 @@ def records(path: Path) -> Iterator[Any]:
         length, kind = int.from_bytes(content[place + 4 : place + 6], "little"), content[place + 6]
         part = content[place + HEADER : place + HEADER + length]
         parts = part if kind in (FULL, FIRST) else parts + part
-        if kind in (FULL, 4):
+        if kind in (FULL, LAST):
             yield wandb_internal_pb2.Record.FromString(parts)
         place += HEADER + length
 
@@ -100,12 +101,25 @@ def test_charts_are_drawn_over_the_steps_of_the_run(tmp_path: Path) -> None:
     assert axes["*"] == "step"
 
 
-def test_no_code_and_no_output_is_sent(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    with opened(tmp_path) as metrics:
-        metrics.log(1, {"loss": 1.0})
-        print("a line that the run prints")
-    assert "wandb:" not in "".join(capfd.readouterr())
-    assert not list(tmp_path.rglob("*.patch")) and not list(tmp_path.rglob("output.log"))
+PRINTING = """
+import sys
+from pathlib import Path
+from vall_e.training.trackers.weights_and_biases import WeightsAndBiases
+
+tracker = WeightsAndBiases(Path(sys.argv[1]), "project", {})
+tracker.log(1, {"loss": 1.0})
+print("a line that the run prints")
+tracker.close()
+"""
+
+
+def test_no_code_and_no_output_is_sent(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", PRINTING, str(tmp_path)]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout == "a line that the run prints\n" and "wandb:" not in done.stderr
+    (run,) = run_records(tmp_path)
+    assert not run.git.commit and not run.git.remote_url
+    assert {path.name for path in tmp_path.glob("wandb/offline-run-*/files/*")} <= {"requirements.txt"}
     assert not any(record.HasField("output_raw") or record.HasField("output") for record in sent(tmp_path))
 
 
@@ -164,13 +178,6 @@ def test_a_folder_that_tensorboard_cannot_write_to_costs_only_its_curves(
 
 
 def test_without_the_package_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def absent(name: str, *rest: Any) -> Any:
-        if name == "wandb":
-            raise ImportError(name)
-        return real(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", absent)
+    monkeypatch.setitem(sys.modules, "wandb", None)
     with pytest.raises(MissingExtra, match=r"trainer\.wandb=true needs .*pip install 'vall_e\[wandb\]'"):
         opened(tmp_path)
