@@ -20,7 +20,7 @@ from .thinning import thinned
 
 TEMPLATE = "page.html.j2"
 WIDTH, HEIGHT = 640, 340
-LEFT, RIGHT, TOP, BOTTOM = 66, 628, 10, 300
+LEFT, RIGHT, TOP, BOTTOM = 66, 612, 10, 300
 """Edges of the plotted area, in units of the drawing."""
 MOST_POINTS = 2000
 """Of a curve with more points its extremes are kept, about as many."""

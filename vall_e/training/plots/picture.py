@@ -41,7 +41,7 @@ def drawn(charts: Sequence[Chart], labels: Sequence[str], x_label: str) -> Any:
 
 
 def _draw(axes: Any, line: Line) -> None:
-    style = {"color": ON_WHITE[colour(line.run)], "linewidth": 1.5}
+    style: dict[str, Any] = {"color": ON_WHITE[colour(line.run)], "linewidth": 1.5}
     if dashes(line.run):
         style["dashes"] = dashes(line.run)
     if line.smooth is not None:

@@ -59,12 +59,18 @@ def over(x_axis: XAxis, columns: dict[str, Curve], path: Path) -> dict[str, Curv
     if x_axis is XAxis.step:
         return metrics
     if x_axis.name not in columns:
-        raise ConfigError(f"x_axis={x_axis.name} cannot be drawn: {path} does not record it, allowed: step")
+        raise ConfigError(
+            f"x_axis={x_axis.name} cannot be drawn: {path} does not record it, allowed: {_recorded(columns)}"
+        )
     steps, values = columns[x_axis.name]
     if x_axis is XAxis.time:
         values = (values - values.min()) / SECONDS_AN_HOUR
     place = dict(zip(steps[::-1], values[::-1], strict=True))  # of lines with the same step the first counts
     return {name: _placed(curve, place) for name, curve in metrics.items()}
+
+
+def _recorded(columns: dict[str, Curve]) -> str:
+    return ", ".join(axis.name for axis in XAxis if axis is XAxis.step or axis.name in columns)
 
 
 def _placed(curve: Curve, place: dict[float, float]) -> Curve:
