@@ -12,6 +12,7 @@ from vall_e.config.complaints import complaints
 from vall_e.config.explain import explain
 from vall_e.config.fault import is_users
 from vall_e.config.flags import flags
+from vall_e.config.rank import rank
 from vall_e.config.register import register
 from vall_e.config.schema import Config
 from vall_e.errors import VallEError
@@ -45,10 +46,12 @@ def launch(main: Callable[[], object], app: str = "", root: type = Config) -> No
 
 
 def told(error: BaseException, app: str, root: type) -> list[str]:
-    """What a user is told of an error: one sentence, or one for each setting that Hydra refuses."""
-    if app and not isinstance(error, VallEError) and (found := complaints(app, sys.argv[1:], root)):
-        return found
-    return [explain(error)]
+    """What a user is told of an error: one sentence, or one for each setting that Hydra refuses.
+
+    Ranks but the first say which they are.
+    """
+    found = complaints(app, sys.argv[1:], root) if app and not isinstance(error, VallEError) else []
+    return [f"rank {rank()}: {line}" if rank() else line for line in found or [explain(error)]]
 
 
 def end_with_reader() -> None:

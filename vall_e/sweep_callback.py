@@ -22,6 +22,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from vall_e.config.explain import explain
 from vall_e.config.fault import is_users
+from vall_e.config.rank import rank
+from vall_e.config.resolvers import register_resolvers
 from vall_e.errors import SweepError
 from vall_e.sweeping.finish import finish
 from vall_e.sweeping.job_result import JobResult, Status, write_result
@@ -67,6 +69,11 @@ class LeaderboardCallback(Callback):
         self.job: JobResult | None = None
         self.began = 0.0
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Comes first in a process that a launcher starts for a job, where interpolations are not known yet."""
+        register_resolvers()
+        self.__dict__.update(state)
+
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """A sweep begins: give it a name that its jobs share."""
         direction = OmegaConf.select(config, "hydra.sweeper.direction")  # Optuna's
@@ -79,8 +86,8 @@ class LeaderboardCallback(Callback):
         RUNNING.set(self.sweep)
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Note that a job has begun: should its process be killed, it is not forgotten."""
-        if self.sweep is None:
+        """Note that a job has begun: should its process be killed, it is not forgotten. Of its ranks the first does."""
+        if self.sweep is None or rank():
             return
         self.began = time.monotonic()
         self.job = JobResult(

@@ -15,7 +15,7 @@ from vall_e.launch import launch
 
 
 @hydra.main(config_path=conf_dir(), config_name="train", **VERSION_BASE)
-@starts(needs=("tokenizer", "dataset", "weights"))
+@starts(needs=("tokenizer", "dataset", "weights"), several=True)
 def run(cfg: Config) -> float:
     """Train until `trainer.iterations`; a sweep gets the mean loss of the last steps."""
     from vall_e.training.loop import train

@@ -44,7 +44,12 @@ REFUSED = {
     "hyperparameters.scheduler=OneCycle": ["hyperparameters.scheduler=OneCycle is DeepSpeed's"],
     "audio_backend=vocos": ["audio_backend=vocos is not available", "available: builtin, encodec"],
     "model.version=3": ["model.version=3 is not available"],
-    "optimizations.fp8=true": ["optimizations.fp8=true is not available: needs 8-bit floating-point layers"],
+    "optimizations.fp8=true": ["optimizations.fp8=true swaps linear layers: add optimizations.replace=true"],
+    "optimizations=bitnet optimizations.fp8=true": ["bitnet=true and fp8=true are two kinds of linear layers"],
+    "optimizations=bitsandbytes hyperparameters.optimizer=muon": ["optimizations.bitsandbytes=true has no muon"],
+    "hyperparameters=muon hyperparameters.scheduler=schedulefree": ["scheduler=schedulefree has no muon"],
+    "hyperparameters=schedulefree trainer.ema_decay=0.9": ["schedulefree does not go with trainer.ema_decay=0.9"],
+    "hyperparameters=muon trainer=deepspeed-zero2": ["hyperparameters.optimizer=muon does not go with ZeRO"],
     "optimizations.model_offloading={devices:[cpu]}": ["optimizations.model_offloading is null: optimizations=offload"],
     "optimizations.model_offloading.devices=[cpu]": ["optimizations.model_offloading is null: optimizations=offload"],
     "optimizations=offload optimizations.model_offloading.device=cpu": [
@@ -57,7 +62,7 @@ REFUSED = {
     ],
     "optimizations=offload optimizations.model_offloading={devices:[cpu],limits:[1,2]}": ["for 2 devices", "are 1"],
     "optimizations=offload optimizations.model_offloading.assign=[layers.0.]": ["assign=[layers.0.]", "is not a"],
-    "optimizations=offload trainer.fsdp=true": ["model_offloading does not go with trainer.fsdp=true"],
+    "optimizations=offload trainer.ddp=true": ["model_offloading does not go with trainer.ddp=true"],
     "optimizations=unsloth trainer.gradient_checkpointing=false": ["unsloth=true needs trainer.gradient_checkpointing"],
     "trainer.checkpoint_every=2 trainer.gradient_checkpointing=false": [
         "trainer.checkpoint_every=2 needs gradient_checkpointing=true"

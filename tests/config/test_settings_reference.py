@@ -74,8 +74,6 @@ def test_a_setting_that_follows_another_says_so() -> None:
 def test_all_about_one_setting() -> None:
     told = shown_names(["hyperparameters.optimizer"])
     assert "Optimizer, in any case." in told and "adamw, sgd, prodigy" in told
-    assert "muon needs the optimizer Muon" in told
-    assert "apollo needs the optimizer APOLLO" in told
     assert "hyperparameters=prodigy to prodigy" in told
     assert "experiment=demo to 0.002" in shown_names(["hyperparameters.learning_rate"])
     assert "lora=r8 to 8" in shown_names(["loras.NAME.rank"])

@@ -52,7 +52,7 @@ def other_model() -> VallE:
 
 
 def exported(**settings: Any) -> Path:
-    return export(ExportConfig(**{key: str(v) if isinstance(v, Path) else v for key, v in settings.items()}))
+    return export(ExportConfig(**{key: str(v) if isinstance(v, Path) else v for key, v in settings.items()}))[-1]
 
 
 def alike(found: Path, model: VallE) -> bool:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import torch
 from torch.optim import Optimizer
 
+from tests.optim.kinds import KINDS, learning_model, step
 from tests.small_run import TINY
-from vall_e.config.hyperparameters import OPTIMIZERS, HyperparametersConfig
+from vall_e.config.hyperparameters import DEEPSPEED_OPTIMIZERS, HyperparametersConfig
+from vall_e.config.lora import LoraConfig
 from vall_e.config.model import ModelConfig
 from vall_e.errors import ConfigError
+from vall_e.models.lora.attach import attach, freeze_base
 from vall_e.models.vall_e import VallE
 from vall_e.optim.optimizers import build_optimizer
 
@@ -40,16 +42,35 @@ def test_matrices_decay_and_embeddings_norms_and_vectors_do_not(model: VallE) ->
     assert any(name.endswith("q_proj.weight") for name in decayed) and any("classifiers" in name for name in decayed)
 
 
-@pytest.mark.parametrize("name", [*OPTIMIZERS, "AdamW"])
-def test_every_optimizer_takes_a_step(name: str) -> None:
-    model = VallE(ModelConfig(size=TINY))
-    optimizer = build(model, optimizer=name, optimizer_params={"weight_decay": 0.5})
-    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.5, 0.0]
-    for parameter in model.parameters():
-        parameter.grad = torch.ones_like(parameter)
-    before = model.sep.detach().clone()
-    optimizer.step()
-    assert not torch.equal(model.sep, before)
+def test_of_an_adapter_the_product_decays_and_the_change_of_embeddings_does_not() -> None:
+    adapted = VallE(ModelConfig(size=TINY))
+    attach(adapted, {"a": LoraConfig(rank=2, embeddings=True), "b": LoraConfig(rank=2, parametrize=True)})
+    freeze_base(adapted)
+    optimizer = build(adapted)
+    decayed, others = names(adapted, optimizer, 0), names(adapted, optimizer, 1)
+    assert {name.rpartition(".")[2] for name in decayed} == {"lora_A", "lora_B"}
+    assert {name.rpartition(".")[2] for name in others} == {"lora_change"}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_optimizer_learns(name: str) -> None:
+    model = learning_model()
+    optimizer = KINDS[name].built(model)
+    losses = [step(model, optimizer) for _ in range(20)]
+    assert losses[-1] < losses[0] - 0.1
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if name != "muon"])
+def test_weight_decay_can_be_set(name: str) -> None:
+    optimizer = KINDS[name].built(learning_model(), weight_decay=0.5)
+    decays = [group["weight_decay"] for group in optimizer.param_groups]
+    assert decays == ([0.5, 0.5, 0.0] if "apollo" in name else [0.5, 0.0])
+
+
+@pytest.mark.parametrize("name", DEEPSPEED_OPTIMIZERS)
+def test_an_optimizer_of_deepspeed_is_no_torch_optimizer(model: VallE, name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} is DeepSpeed's own: hyperparameters.torch_optimizer=false"):
+        build(model, optimizer=name)
 
 
 def test_adamw_has_the_defaults_of_the_field_and_parameters_lie_over_them(model: VallE) -> None:

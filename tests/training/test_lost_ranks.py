@@ -80,7 +80,8 @@ def test_a_lost_rank_ends_the_run_with_a_checkpoint_from_which_it_goes_on(speech
     status, told = ended(ranks)[0]
     assert status == 2 and "another rank of the run is gone" in told and "Traceback" not in told
     folder = find_checkpoint(checkpoints(endless), None)
-    assert folder is not None and f"the same command goes on from step {folder.name}" in told
+    assert folder is not None, told
+    assert f"the same command goes on from step {folder.name}" in told
     steps = f"trainer.iterations={int(folder.name) + 3}"
     assert [status for status, _ in ended(started(endless, speech, [steps]))] == [0, 0]
     assert [status for status, _ in ended(started(whole, speech, [steps]))] == [0, 0]

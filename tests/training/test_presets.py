@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
-from tests.small_run import REPOSITORY, engine, losses, small
+from tests.small_run import REPOSITORY, engine, losses, rows, small
 from vall_e.config.composing import compose_config
 from vall_e.config.explain import explain
 from vall_e.config.fault import is_users
+from vall_e.config.schema import Config
 from vall_e.config.startup import open_job
 from vall_e.errors import VallEError
+from vall_e.models.weights import load_weights
 from vall_e.training.loop import train
 
 SMALL = (
@@ -67,3 +72,40 @@ def test_a_preset_trains_or_is_refused_in_one_sentence(
 
 ONLY_ELSEWHERE: tuple[str, ...] = ("fp8", "deepspeed-compression")
 """Presets that want other hardware or another version of a package than tests have."""
+
+
+@pytest.fixture(scope="module")
+def reference(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of the reference model, but for its size."""
+    path = tmp_path_factory.mktemp("reference") / "fp32.safetensors"
+    overrides = ("model=ar+nar-llama-8", *SMALL, "model.size={dim:48,heads:2,layers:3}", f"dataset.hdf5_name={speech}")
+    one = engine(open_job(compose_config("train", overrides)))
+    one.write_weights(path, one.weights(), one.global_step)
+    return path
+
+
+def preset(speech: Path, *overrides: str) -> Config:
+    return open_job(compose_config("train", [*overrides, *SMALL, f"dataset.hdf5_name={speech}"]))
+
+
+def test_the_preset_of_a_voice_trains_an_adapter(speech: Path, teacher: Path, tmp_path: Path) -> None:
+    cfg = preset(speech, "experiment=finetune/lora-voice", f"weights={teacher}")
+    train(cfg, tmp_path)
+    assert sorted(losses(tmp_path)) == [1, 2]
+    (folder,) = (tmp_path / "ckpt").iterdir()
+    assert folder.name == "lora-r8-a8" and (folder / "lora.safetensors").is_file()
+    kept, own = load_file(folder / "2/weights.safetensors"), load_file(teacher)
+    assert all(tensor.equal(own[name]) for name, tensor in kept.items())
+
+
+def test_the_preset_of_distillation_trains_a_student(speech: Path, reference: Path, tmp_path: Path) -> None:
+    cfg = preset(speech, "experiment=distill/quarter", f"teacher={reference}")
+    train(cfg, tmp_path)
+    assert sorted(losses(tmp_path)) == [1, 2]
+    first = rows(tmp_path)[0]
+    assert first["kl"] > 0 and first["loss"] == pytest.approx(first["kl"] + first["nll"], rel=1e-5)
+    (folder,) = (tmp_path / "ckpt").iterdir()
+    student = load_weights(folder / "fp32.safetensors", torch.device("cpu")).config
+    assert (student.dimensions.dim, student.teacher) == (32, False)
+    train(replace(cfg, trainer=replace(cfg.trainer, iterations=3)), tmp_path)
+    assert sorted(losses(tmp_path)) == [1, 2, 3], "it resumes"

@@ -10,7 +10,7 @@ from typing import Any
 from vall_e.errors import ConfigError
 
 from .composing import compose_config
-from .derive import world_size
+from .rank import world_size
 from .schema import Config
 from .seal import seal
 from .trainer import Backend, WeightDtype

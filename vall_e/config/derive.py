@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 from .hyperparameters import SCHEDULERS
+from .optimizations import MODULES
+from .rank import world_size
 from .schema import Config
 from .setting import shown
 from .trainer import Backend, WeightDtype
@@ -13,8 +14,21 @@ from .trainer import Backend, WeightDtype
 
 def derive(config: Config) -> list[str]:
     """Settle what follows from other settings, in place; one sentence for each setting that changed."""
-    rules = (_scheduler, _checkpointing, _several_ranks, _mixed_precision, _teacher, _saving)
-    return [note for rule in rules for note in rule(config)]
+    return [note for rule in RULES for note in rule(config)]
+
+
+def _swapped_modules(config: Config) -> Iterator[str]:
+    optimizations = config.optimizations
+    if optimizations.replace and not optimizations.swapped_modules:
+        optimizations.replace = False
+        yield f"optimizations.replace=false, as none of {', '.join(MODULES)} is chosen to swap modules for"
+
+
+def _swapped_optimizer(config: Config) -> Iterator[str]:
+    optimizations = config.optimizations
+    if optimizations.swapping == "bitsandbytes" and optimizations.dadaptation:
+        optimizations.dadaptation = False
+        yield "optimizations.dadaptation=false, as bitsandbytes=true takes the optimizer's place first"
 
 
 def _scheduler(config: Config) -> Iterator[str]:
@@ -23,7 +37,7 @@ def _scheduler(config: Config) -> Iterator[str]:
     if hyper.scheduler_type and is_known and not hyper.scheduler:
         hyper.scheduler, hyper.scheduler_type = hyper.scheduler_type, ""
         yield f"hyperparameters.scheduler={hyper.scheduler}, from its old name scheduler_type"
-    if hyper.scheduler == "schedulefree" and config.optimizations.dadaptation:
+    if hyper.schedule_free and config.optimizations.swapping == "dadaptation":
         hyper.scheduler = ""
         yield "hyperparameters.scheduler='', as optimizations.dadaptation=true finds the learning rate itself"
     if not hyper.scheduler and not hyper.torch_scheduler and config.trainer.backend is Backend.deepspeed:
@@ -73,7 +87,13 @@ def _saving(config: Config) -> Iterator[str]:
         yield f"trainer.save_frequency={config.trainer.save_frequency}, from evaluation.frequency"
 
 
-def world_size() -> int:
-    """Ranks of this launch, as torchrun and DeepSpeed tell them; 1 without a launcher."""
-    value = os.environ.get("WORLD_SIZE", "1")
-    return int(value) if value.isdecimal() else 1
+RULES = (
+    _swapped_modules,
+    _swapped_optimizer,
+    _scheduler,
+    _checkpointing,
+    _several_ranks,
+    _mixed_precision,
+    _teacher,
+    _saving,
+)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from .lora import LoraConfig
 from .setting import setting
 from .weights_format import WEIGHTS_FORMATS
 
 EXPERTS = "a mixture of experts"
-ADAPTERS = "adapters (LoRA)"
 
 
 @dataclass(kw_only=True)
@@ -32,7 +32,14 @@ class ExportConfig:
     hf: bool = setting(False, "Write a folder that transformers reads: one table of tokens, LLaMA layers, one head.")
     moe_ify: bool = setting(False, "Copy every MLP into several experts.", needs=EXPERTS)
     experts: int = setting(8, "Experts that moe_ify makes.", at_least=2, needs=EXPERTS)
-    export_lora: bool = setting(False, "Write the adapters, too.", needs=ADAPTERS)
+    export_lora: bool = setting(
+        False,
+        "Write the adapters, each to FOLDER/<its full name>/lora.<format>; the weights only if they were trained.",
+    )
+    merge_loras: bool = setting(False, "Add the adapters to the weights, which then speak so without them.")
+    loras: dict[str, LoraConfig] = setting(
+        {}, "Adapters of weights=FILE by name, each with its path: +lora@loras.NAME=OPTION."
+    )
 
     def problems(self) -> Iterator[str]:
         """Relations between settings that do not hold."""
@@ -40,7 +47,16 @@ class ExportConfig:
             for name in ("run", "model_name", "tag"):
                 if (value := getattr(self, name)) is not None:
                     yield f"{name}={value} names a checkpoint, but weights={self.weights} is to be exported"
+        yield from self._adapter_problems()
         if self.hf and self.export_lora:
             yield "hf=true has no place for adapters: leave out export_lora=true"
         if self.hf and self.weights_format != "safetensors":
             yield f"weights_format={self.weights_format} does not go with hf=true, which writes model.safetensors"
+
+    def _adapter_problems(self) -> Iterator[str]:
+        if self.export_lora and self.merge_loras:
+            yield "merge_loras=true has no place for adapters beside the weights: leave out export_lora=true"
+        if self.loras and self.run is not None:
+            yield f"loras stand beside weights=FILE, but run={self.run} has its own: leave them out"
+        if self.loras and not (self.export_lora or self.merge_loras):
+            yield "loras are given, but nothing is done with them: add merge_loras=true or export_lora=true"

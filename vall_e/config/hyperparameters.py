@@ -10,14 +10,9 @@ from .setting import setting
 
 DEEPSPEED_OPTIMIZERS = ("adam", "lamb", "lion", "onebitadam", "zerooneadam", "onebitlamb")
 OPTIMIZERS = ("adamw", "sgd", "prodigy", "adagrad", "muon", "apollo", *DEEPSPEED_OPTIMIZERS)
-OPTIMIZERS_NEED = {
-    "muon": "the optimizer Muon",
-    "apollo": "the optimizer APOLLO",
-}
 SCHEDULERS = ("", "WarmupLR", "WarmupDecayLR", "WarmupCosineLR", "OneCycle", "LRRangeTest", "schedulefree")
-SCHEDULERS_NEED = {
-    "schedulefree": "the schedule-free optimizers",
-}
+SCHEDULE_FREE = ("adamw", "sgd")
+"""Optimizers of which there is a schedule-free kind."""
 DEEPSPEED_SCHEDULERS = ("onecycle", "lrrangetest")
 SCHEDULER_PARAMS = ("total_num_steps", "cos_min_ratio")
 DISTILLATION_LOSSES = ("kl", "mse")
@@ -33,15 +28,19 @@ class HyperparametersConfig:
     )
     gradient_accumulation_steps: int = setting(1, "Micro-batches of one optimizer step.", at_least=1)
     gradient_clipping: float = setting(1.0, "Largest gradient norm; 0 does not clip.", at_least=0)
-    optimizer: str = setting("adamw", "Optimizer, in any case.", allowed=OPTIMIZERS, options_need=OPTIMIZERS_NEED)
-    optimizer_params: dict[str, Any] = setting({}, "Arguments laid over the optimizer's own defaults.")
-    learning_rate: float = setting(3.25e-4, "Peak learning rate; with Prodigy the factor d_coef.", above=0)
+    optimizer: str = setting("adamw", "Optimizer, in any case.", allowed=OPTIMIZERS)
+    optimizer_params: dict[str, Any] = setting(
+        {}, "Arguments laid over the optimizer's own defaults; with Muon `adamw` holds those of AdamW."
+    )
+    learning_rate: float = setting(
+        3.25e-4, "Peak learning rate; with Prodigy the factor d_coef, with Muon that of matrices.", above=0
+    )
     warmup_steps: int = setting(0, "Steps over which the learning rate rises from 0.", at_least=0)
     scheduler: str = setting(
         "",
-        "Course after the warm-up: '' and WarmupLR stay, WarmupDecayLR falls linearly, WarmupCosineLR as a cosine.",
+        "Course after the warm-up: '' and WarmupLR stay, WarmupDecayLR falls linearly, WarmupCosineLR as a cosine; "
+        "schedulefree takes the kind of the optimizer that needs none.",
         allowed=SCHEDULERS,
-        options_need=SCHEDULERS_NEED,
     )
     scheduler_type: str = setting("", "Old name of `scheduler`.", allowed=SCHEDULERS)
     scheduler_params: dict[str, float] = setting(
@@ -57,8 +56,15 @@ class HyperparametersConfig:
         "mse", "How they are compared: as probabilities (kl) or as they are (mse).", allowed=DISTILLATION_LOSSES
     )
 
+    @property
+    def schedule_free(self) -> bool:
+        """Whether the optimizer needs no schedule, and averages the weights instead."""
+        return self.scheduler.lower() == "schedulefree"
+
     def problems(self) -> Iterator[str]:
         """Relations between settings that do not hold."""
+        if self.schedule_free and self.optimizer.lower() not in SCHEDULE_FREE:
+            yield f"scheduler=schedulefree has no {self.optimizer}, allowed: optimizer={' or '.join(SCHEDULE_FREE)}"
         for key in self.scheduler_params:
             if key not in SCHEDULER_PARAMS and self.scheduler.lower() not in DEEPSPEED_SCHEDULERS:
                 yield f"scheduler_params.{key}: no such setting, allowed: {', '.join(SCHEDULER_PARAMS)}"

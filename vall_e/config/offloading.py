@@ -29,7 +29,8 @@ class OffloadingConfig:
 
     def problems(self) -> Iterator[str]:
         """Relations between settings that do not hold."""
-        if not all(map(DEVICE.fullmatch, self.devices)) or len(set(self.devices)) < len(self.devices):
+        different = dict.fromkeys(map(str, self.devices))
+        if not all(map(DEVICE.fullmatch, different)) or len(different) < len(self.devices):
             yield f"devices={self.devices} is not allowed, allowed: different devices, each cpu, cuda or cuda:N"
         for name in ("limits", "assign"):
             value = getattr(self, name)

@@ -6,6 +6,7 @@
                                             levels, codebook_size
     ${vall_e.sample_speech:}                folder of the speech that ships with vall_e
     ${vall_e.help:APP}                      text of an app's --help
+    ${vall_e.record_folder:}                where Hydra keeps what it composed; null for all ranks but the first
 
 A file is opened when a value that needs it is read, not when a configuration is composed.
 """
@@ -24,6 +25,7 @@ from .codec import CODEC_FACTS, AudioBackend
 from .facts import SAMPLE_SPEECH, DatasetFacts, dataset_facts, vocabulary_size
 from .help import help_text
 from .nearest import one_of
+from .rank_log import record_folder
 from .versions import register_resolver
 
 
@@ -35,6 +37,7 @@ def register_resolvers() -> None:
         "dataset": dataset_fact,
         "sample_speech": sample_speech,
         "help": help_template,
+        "record_folder": record_folder,
     }
     for name, resolver in resolvers.items():
         register_resolver(f"vall_e.{name}", resolver, replace=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from .chosen_optimizer import optimizer_problems
 from .codec import AUDIO_BACKENDS_NEED, CODEC_FACTS, AudioBackend, CodecConfig
 from .dataset import DatasetConfig
 from .evaluation import EvaluationConfig
@@ -122,6 +123,7 @@ class Config:
 
     def _optimization_problems(self) -> Iterator[str]:
         trainer = self.trainer
+        yield from optimizer_problems(self.hyperparameters, self.optimizations, trainer)
         if trainer.backend is Backend.local:
             yield from self._of_deepspeed()
         if trainer.fsdp:
@@ -130,11 +132,6 @@ class Config:
             local = {"loras": self.loras, "teacher": self.teacher, "trainer.ema_decay": trainer.ema_decay}
             for name in (name for name, value in local.items() if value):
                 yield f"{name} does not go with trainer.backend=deepspeed, allowed there: trainer.backend=local"
-            if trainer.deepspeed.zero_optimization_level and self.hyperparameters.optimizer.lower() == "prodigy":
-                yield (
-                    "hyperparameters.optimizer=prodigy sees a part of the gradients on each rank under ZeRO, allowed: "
-                    "trainer.deepspeed.zero_optimization_level=0"
-                )
         if self.optimizations.unsloth and not trainer.gradient_checkpointing:
             yield "optimizations.unsloth=true needs trainer.gradient_checkpointing=true"
         if self.optimizations.model_offloading is not None:
@@ -149,13 +146,11 @@ class Config:
                 yield f"hyperparameters.{name}={value} is DeepSpeed's: add trainer.backend=deepspeed"
 
     def _beside_fsdp(self) -> Iterator[str]:
-        trainer, hyper = self.trainer, self.hyperparameters
+        trainer = self.trainer
         if trainer.backend is Backend.deepspeed:
             yield "trainer.fsdp=true is torch's, DeepSpeed shards by trainer.deepspeed.zero_optimization_level"
         if trainer.weight_dtype is WeightDtype.float16:
             yield "trainer.fsdp=true does not go with trainer.weight_dtype=float16, allowed: float32, bfloat16"
-        if hyper.optimizer.lower() not in ("adamw", "sgd", "adagrad"):
-            yield f"trainer.fsdp=true does not go with hyperparameters.optimizer={hyper.optimizer}: it sees but a part"
         others = {"loras": self.loras, "teacher": self.teacher, "trainer.ema_decay": trainer.ema_decay}
         for name in (name for name, value in others.items() if value):
             yield f"{name} does not go with trainer.fsdp=true, allowed there: trainer.fsdp=false"

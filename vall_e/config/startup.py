@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from collections.abc import Callable, Collection
 from functools import partial, wraps
 from pathlib import Path
@@ -19,7 +18,9 @@ from vall_e.errors import ConfigError, SweepError
 from .checks import CHECKS
 from .explain import explain
 from .fault import is_users
+from .joint_start import start_jointly
 from .origins import job_origins, with_origins
+from .rank import rank
 from .records.run_record import keep_record
 from .register import register
 from .schema import Config
@@ -57,9 +58,14 @@ def seal_job(raw: DictConfig, kind: type[C]) -> C:
         raise ConfigError(with_origins(str(error), job_origins())) from error
 
 
-def starts(*, needs: Collection[str] = ()) -> Callable[[Callable[[Config], R]], Callable[[DictConfig], R]]:
-    """Decorator below `hydra.main`: the function gets typed settings instead of the composed tree."""
-    return opens_with(partial(open_job, needs=needs))
+def starts(
+    *, needs: Collection[str] = (), several: bool = False
+) -> Callable[[Callable[[Config], R]], Callable[[DictConfig], R]]:
+    """Decorator below `hydra.main`: the function gets typed settings instead of the composed tree.
+
+    `several` ranks are refused unless the app knows how to use them.
+    """
+    return opens_with(partial(open_job, needs=needs), several=several)
 
 
 def open_alone(raw: DictConfig, kind: type[C]) -> C:
@@ -69,15 +75,19 @@ def open_alone(raw: DictConfig, kind: type[C]) -> C:
     return config
 
 
-def opens_with(open_config: Callable[[DictConfig], C]) -> Callable[[Callable[[C], R]], Callable[[DictConfig], R]]:
-    """A decorator that gives a function what `open_config` makes of the composed tree."""
+def opens_with(
+    open_config: Callable[[DictConfig], C], *, several: bool = False
+) -> Callable[[Callable[[C], R]], Callable[[DictConfig], R]]:
+    """A decorator that gives a function what `open_config` makes of the composed tree, on each of `several` ranks."""
 
     def decorate(main: Callable[[C], R]) -> Callable[[DictConfig], R]:
         @wraps(main)
         def started(raw: DictConfig) -> R:
             if not (HydraConfig.initialized() and HydraConfig.get().mode is RunMode.MULTIRUN):
+                start_jointly(several=several)
                 return main(open_config(raw))
             try:
+                start_jointly(several=several)
                 return rankable(main(open_config(raw)))
             except Exception as error:
                 tell(error)  # a sweep goes on; Hydra raises the first error alone, at the end
@@ -106,8 +116,8 @@ def tell(error: Exception) -> None:
 def keep_resolved(raw: DictConfig) -> None:
     """Keep in the folder of a Hydra run its settings, every interpolation replaced by its value, and their origins.
 
-    Of several ranks the first does it.
+    The first rank does.
     """
-    if HydraConfig.initialized() and os.environ.get("RANK", "0") == "0":
+    if HydraConfig.initialized() and not rank():
         job = HydraConfig.get()
         keep_record(Path(job.runtime.output_dir), job.job.name, raw)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -10,6 +11,8 @@ from torch import Tensor
 from vall_e.errors import CheckpointError
 from vall_e.models.lora.tensors import adapter_state_dict
 from vall_e.models.vall_e import VallE
+
+from .checkpoint import load_part
 
 PREFIX = "adapter."
 
@@ -21,9 +24,9 @@ def adapter_tensors(model: VallE) -> Iterator[tuple[str, Tensor]]:
 
 
 @torch.no_grad()
-def load_adapter_tensors(model: VallE, states: Mapping[str, Tensor]) -> None:
+def take_adapters(model: VallE, checkpoint: Path) -> None:
     """Fill the adapters of a model from a checkpoint; CheckpointError if it has others or none of theirs."""
-    own, saved = dict(adapter_tensors(model)), {k: v for k, v in states.items() if k.startswith(PREFIX)}
+    own, saved = dict(adapter_tensors(model)), load_part(checkpoint, PREFIX)
     if {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in saved.items()}:
         raise CheckpointError("the checkpoint has other adapters than loras: give this run a folder of its own")
     for name, tensor in own.items():

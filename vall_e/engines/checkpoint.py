@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -154,7 +155,19 @@ def newest_first(root: Path) -> list[Path]:
 
 def load_states(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """States and counters of a checkpoint."""
-    return load_file(folder / STATES), json.loads((folder / COUNTERS).read_text(encoding="utf-8"))
+    return load_file(folder / STATES), load_counters(folder)
+
+
+def load_counters(folder: Path) -> dict[str, Any]:
+    """What a checkpoint holds beside tensors."""
+    counters: dict[str, Any] = json.loads((folder / COUNTERS).read_text(encoding="utf-8"))
+    return counters
+
+
+def load_part(folder: Path, prefix: str) -> dict[str, Tensor]:
+    """The states of a checkpoint whose names begin with `prefix`, by these names."""
+    with safe_open(folder / STATES, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys() if name.startswith(prefix)}  # noqa: SIM118
 
 
 def remove_oldest(root: Path, keep: int) -> None:

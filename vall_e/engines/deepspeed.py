@@ -20,7 +20,8 @@ from vall_e.errors import MemoryExhausted, MissingExtra, VallEError
 from vall_e.models.checkpointing import Checkpointing
 from vall_e.models.loss import LossOutput
 from vall_e.models.vall_e import VallE
-from vall_e.optim.optimizers import WEIGHT_DECAY, build_optimizer, freeze, parameter_groups
+from vall_e.optim.optimizers import build_optimizer
+from vall_e.optim.parameter_groups import WEIGHT_DECAY, freeze, parameter_groups
 from vall_e.text import Tokenizer
 
 from .deepspeed_settings import builds_optimizer, engine_settings
@@ -46,7 +47,7 @@ class DeepSpeedEngine(Engine):
     def __init__(self, cfg: Config, tokenizer: Tokenizer, codec: CodecIdentity, ranks: Ranks = ALONE) -> None:
         super().__init__(cfg, tokenizer, codec, ranks)
         torch.manual_seed(cfg.seed)
-        self.model = VallE(cfg.model)
+        self.model = self.fresh_model()
         self.model.model.checkpointing = Checkpointing.chosen_by(cfg.trainer, cfg.optimizations)
         self.settings = engine_settings(cfg, ranks.size)
         self.stage: int = self.settings.get("zero_optimization", {}).get("stage", 0)
@@ -176,7 +177,7 @@ class DeepSpeedEngine(Engine):
             yield self.model
             return
         weights = self.weights()
-        whole = VallE(self.cfg.model).to(self.device)
+        whole = self.fresh_model().to(self.device)
         if self.ranks.first:
             whole.load_state_dict(weights)
         yield whole

@@ -51,7 +51,7 @@ def engine_settings(cfg: Config, ranks: int) -> dict[str, Any]:
 def builds_optimizer(cfg: Config) -> bool:
     """Whether DeepSpeed builds the optimizer: one that it lacks is ours, as with `torch_optimizer`."""
     hyper = cfg.hyperparameters
-    return not hyper.torch_optimizer and hyper.optimizer.lower() in OWN
+    return not hyper.torch_optimizer and not cfg.optimizations.swapping and hyper.optimizer.lower() in OWN
 
 
 def _optimizer(told: dict[str, Any]) -> dict[str, Any]:

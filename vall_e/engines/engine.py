@@ -24,11 +24,15 @@ from vall_e.device import choose_device
 from vall_e.errors import VallEError
 from vall_e.models.draws import draw_skipped_layers
 from vall_e.models.lora.file import save_adapter
+from vall_e.models.lora.loading import load_adapter
+from vall_e.models.swapping import swap_modules
 from vall_e.models.vall_e import VallE
 from vall_e.models.weights import save_weights
+from vall_e.optim.moving_average import MovingAverage
 from vall_e.optim.schedules import learning_rate_factor
 from vall_e.text import Tokenizer
 
+from .adapter_state import take_adapters
 from .checkpoint import WEIGHTS, load_states, save_checkpoint
 from .micro_batch import MicroBatch, draw_micro_batch
 from .origin import take_checkpoint, take_weights
@@ -54,6 +58,8 @@ class Engine(ABC):
     """
 
     model: VallE
+    average: MovingAverage | None = None
+    """Of the weights, if one is kept."""
     whole = True
     """Whether every rank has the whole state, so that one alone can save it."""
 
@@ -81,6 +87,10 @@ class Engine(ABC):
             "lr": self.effective_learning_rate,
             "tokens_per_second": stats.positions / seconds,
         }
+
+    def fresh_model(self) -> VallE:
+        """The model with weights drawn anew, its modules swapped as told."""
+        return swap_modules(VallE(self.cfg.model), self.cfg.optimizations, self.device)
 
     @abstractmethod
     def accumulate(self, micro_batches: list[MicroBatch]) -> StepStats:
@@ -142,6 +152,8 @@ class Engine(ABC):
         """
         trainer = self.cfg.trainer
         take_checkpoint(self.model, self.tokenizer, self.codec, folder / WEIGHTS, **self._fitting())
+        take_adapters(self.model, folder)
+        self._average_anew()
         if trainer.load_module_only:
             return {}
         tensors, counters = load_states(folder)
@@ -157,6 +169,12 @@ class Engine(ABC):
     def start_from(self, weights: Path) -> None:
         """Begin with the weights of another run; WeightsError if they do not fit model, codec or tokenizer."""
         take_weights(self.model, self.tokenizer, self.codec, weights, **self._fitting())
+        self._average_anew()
+
+    def start_adapter_from(self, name: str, path: Path) -> None:
+        """Begin with an adapter of another run; WeightsError if it does not fit."""
+        load_adapter(self.model, name, path, self.tokenizer, self.codec)
+        self._average_anew()
 
     def write(self, snapshot: Snapshot, root: Path, tag: str) -> Path:
         """Write a checkpoint; needs no rank but this one, and may go on while training does."""
@@ -168,7 +186,9 @@ class Engine(ABC):
 
     def write_weights(self, path: Path, tensors: dict[str, Tensor], step: int) -> None:
         """Write weights with model settings, tokenizer and codec identity."""
-        save_weights(path, tensors, self.cfg.model, self.tokenizer, self.codec, step)
+        told = self.cfg.optimizations
+        bitnet = told.swapped_part if told.swapped_modules == "bitnet" else ""
+        save_weights(path, tensors, self.cfg.model, self.tokenizer, self.codec, step, bitnet)
 
     def counters(self, positions: dict[str, Any]) -> dict[str, Any]:
         """What a checkpoint holds beside tensors, whatever the engine."""
@@ -179,13 +199,14 @@ class Engine(ABC):
             "nonfinite": self.nonfinite,
             "learning_rate": self.learning_rate,
             "positions": positions,
+            "adapters": {name: asdict(adapter.settings) for name, adapter in self.model.adapters.items()},
             "config": jsonable(asdict(self.cfg)),
         }
 
     def write_adapter(self, path: Path, name: str, tensors: dict[str, Tensor], step: int) -> None:
         """Write an adapter with its settings, tokenizer and codec identity."""
-        cfg = self.cfg
-        save_adapter(path, tensors, cfg.loras[name], cfg.model, self.tokenizer, self.codec, step)
+        settings = self.model.adapters[name].settings
+        save_adapter(path, tensors, settings, self.cfg.model, self.tokenizer, self.codec, step)
 
     @property
     def names(self) -> dict[int, str]:
@@ -230,6 +251,10 @@ class Engine(ABC):
         hyper = jsonable(asdict(self.cfg.hyperparameters))
         if all(counters["config"]["hyperparameters"].get(name) == hyper[name] for name in RATE_SETTINGS):
             self.set_learning_rate(counters["learning_rate"])
+
+    def _average_anew(self) -> None:
+        if self.average is not None:
+            self.average.load({})
 
     def _fitting(self) -> dict[str, bool]:
         return {"strict": self.cfg.trainer.strict_loading, "resize": self.cfg.trainer.resize_modules}

@@ -1,108 +1,114 @@
-"""Weights of a checkpoint or of a file, written in another form."""
+"""Weights of a checkpoint or of a file, and the adapters that speak with them, written in another form."""
 
 from __future__ import annotations
 
 import json
 import logging
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from vall_e.config.export import ExportConfig
 from vall_e.config.trainer import WeightDtype
-from vall_e.errors import CheckpointError, ConfigError
+from vall_e.errors import ConfigError
 from vall_e.models.hugging_face import hugging_face
+from vall_e.models.lora.attach import trained_adapters
+from vall_e.models.lora.file import save_adapter
+from vall_e.models.lora.tensors import adapter_state_dict, merged_state_dict
 from vall_e.models.split_classifiers import split_classifiers
-from vall_e.models.weights import WeightsContent, read_weights, save_weights
+from vall_e.models.vall_e import VallE
+from vall_e.models.weights import WeightsContent, save_weights
 from vall_e.precision import DTYPES
 
-from .checkpoint import STATES, WEIGHTS, damage, find_checkpoint, replace_folder, sync
-from .snapshot import AVERAGE
+from .checkpoint import replace_folder, sync
+from .export_source import Source, find_origin, read_source
 
 log = logging.getLogger(__name__)
 
 
-def export(cfg: ExportConfig) -> Path:
-    """Write what `cfg` asks for; returns the file, or the folder.
+def export(cfg: ExportConfig) -> list[Path]:
+    """Write what `cfg` asks for; returns the files, the weights or their folder last.
 
     ConfigError if it says nothing to export or would replace it; CheckpointError or WeightsError if that is missing or
     damaged.
     """
-    origin = source(cfg)
-    content = converted(read_checkpoint(origin) if origin.is_dir() else read_weights(origin), cfg)
-    folder = Path(cfg.folder) if cfg.folder else origin.parent
-    if cfg.hf:
-        written = folder / f"{cfg.weights_name}-hf"
-        write_hugging_face(written, content)
-    else:
-        written = folder / f"{cfg.weights_name}.{cfg.weights_format}"
-        if written.resolve() == origin.resolve():
-            raise ConfigError(f"weights={origin} would be replaced by its export: give another weights_name or folder")
-        save_weights(written, content.tensors, content.config, content.tokenizer, content.codec, content.step)
-    log.info("Exported %s at step %d to %s", origin, content.step, written)
+    origin = find_origin(cfg)
+    source = read_source(origin, cfg)
+    written = write_adapters(source, cfg) if cfg.export_lora else []
+    if not (cfg.export_lora and source.adapters_alone):
+        written.append(write_weights(source, origin, cfg))
+    for path in written:
+        log.info("Exported %s at step %d to %s", origin, source.content.step, path)
     return written
 
 
-def source(cfg: ExportConfig) -> Path:
-    """The checkpoint folder or the weights file to export."""
-    if cfg.weights is not None:
-        return Path(cfg.weights)
-    if cfg.run is None:
-        raise ConfigError("nothing to export: give run=FOLDER of a training run, or weights=FILE")
-    root = _model_folder(Path(cfg.run) / "ckpt", cfg)
-    if cfg.tag is not None:
-        folder = root / cfg.tag
-        if problem := damage(folder) if folder.is_dir() else "no such folder":
-            raise CheckpointError(f"tag={cfg.tag}: {folder} cannot be exported ({problem})")
-        return folder
-    if (found := find_checkpoint(root, None)) is None:
-        raise CheckpointError(f"run={cfg.run} has no checkpoint in {root}")
-    return found
+def write_weights(source: Source, origin: Path, cfg: ExportConfig) -> Path:
+    """Write the weights, merged with the adapters if `cfg` wants it."""
+    content = source.content
+    if cfg.merge_loras:
+        content = replace(content, tensors=merged_state_dict(adapted_model(source, "merge_loras")))
+    content, folder = converted(content, cfg), Path(cfg.folder) if cfg.folder else source.folder
+    if cfg.hf:
+        written = folder / f"{cfg.weights_name}-hf"
+        write_hugging_face(written, content)
+        return written
+    written = folder / f"{cfg.weights_name}.{cfg.weights_format}"
+    if written.resolve() == origin.resolve():
+        raise ConfigError(f"weights={origin} would be replaced by its export: give another weights_name or folder")
+    save_weights(written, **vars(content))
+    return written
 
 
-def _model_folder(folder: Path, cfg: ExportConfig) -> Path:
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-    if not names:
-        raise CheckpointError(f"run={cfg.run} has no checkpoints: {folder} is missing or empty")
-    if cfg.model_name is None and len(names) > 1:
+def write_adapters(source: Source, cfg: ExportConfig) -> list[Path]:
+    """Write each adapter that was trained to `FOLDER/<its full name>/lora.<format>`."""
+    model, content = adapted_model(source, "export_lora"), source.content
+    adapters = trained_adapters(model)
+    if not adapters:
+        raise ConfigError("export_lora=true: there are adapters, but none that was trained")
+    folder = Path(cfg.folder) if cfg.folder else source.adapters_folder
+    paths = [folder / adapter.settings.full_name / f"lora.{cfg.weights_format}" for adapter in adapters]
+    for key, lora in cfg.loras.items():
+        if lora.path is not None and Path(lora.path).resolve() in {path.resolve() for path in paths}:
+            raise ConfigError(f"loras.{key}.path={lora.path} would be replaced by its export: give another folder")
+    for adapter, path in zip(adapters, paths, strict=True):
+        tensors = cast(adapter_state_dict(model, adapter.name), cfg)
+        save_adapter(path, tensors, adapter.settings, content.config, content.tokenizer, content.codec, content.step)
+    return paths
+
+
+def adapted_model(source: Source, setting: str) -> VallE:
+    """The model with its adapters; ConfigError if there are none, as `setting` wants them."""
+    if source.adapted is None:
         raise ConfigError(
-            f"run={cfg.run} has checkpoints of {len(names)} models: choose one, model_name={'|'.join(names)}"
+            f"{setting}=true: there are no adapters; a run has them if it was started with +lora@loras.NAME=OPTION, "
+            "beside weights=FILE they are named with it and loras.NAME.path=FILE"
         )
-    if cfg.model_name is not None and cfg.model_name not in names:
-        raise ConfigError(f"model_name={cfg.model_name} is not in run={cfg.run}, allowed: {', '.join(names)}")
-    return folder / (cfg.model_name or names[0])
-
-
-def read_checkpoint(folder: Path) -> WeightsContent:
-    """The weights of a checkpoint; in place of those that it has a moving average of, that average."""
-    content = read_weights(folder / WEIGHTS)
-    return replace(content, tensors=content.tensors | _averages(folder / STATES))
-
-
-def _averages(states: Path) -> dict[str, Tensor]:
-    with safe_open(states, framework="pt") as file:
-        names = [name for name in file.keys() if name.startswith(AVERAGE)]  # noqa: SIM118
-        return {name.removeprefix(AVERAGE): file.get_tensor(name) for name in names}
+    return source.adapted
 
 
 def converted(content: WeightsContent, cfg: ExportConfig) -> WeightsContent:
     """The weights with the heads and the number format that `cfg` asks for."""
     if cfg.split_classifiers:
         content = split_classifiers(content)
+    return replace(content, tensors=cast(content.tensors, cfg))
+
+
+def cast(tensors: Mapping[str, Tensor], cfg: ExportConfig) -> dict[str, Tensor]:
+    """Tensors in the number format that `cfg` asks for."""
     if cfg.dtype == "auto":
-        return content
+        return dict(tensors)
     dtype = DTYPES[WeightDtype[cfg.dtype]]
-    return replace(
-        content, tensors={n: t.to(dtype) if t.is_floating_point() else t for n, t in content.tensors.items()}
-    )
+    return {name: t.to(dtype) if t.is_floating_point() else t for name, t in tensors.items()}
 
 
 def write_hugging_face(folder: Path, content: WeightsContent) -> None:
     """Write a folder that `transformers` reads: complete, or as it was."""
+    if content.bitnet:
+        raise ConfigError("hf=true has no layout for BitNet's linear layers: leave it out")
     model, partial = hugging_face(content), folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)

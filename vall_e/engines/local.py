@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +21,18 @@ from vall_e.models.distillation import Distillation, load_teacher
 from vall_e.models.layout import ModelInput
 from vall_e.models.lora.attach import attach, freeze_base, trained_adapters
 from vall_e.models.lora.loading import load_adapter
-from vall_e.models.lora.tensors import adapter_state_dict, base_state_dict
+from vall_e.models.lora.tensors import adapter_state_dict, base_names, base_state_dict
 from vall_e.models.loss import LossOutput
 from vall_e.models.vall_e import VallE
+from vall_e.optim.learning_rate import apply_factor, effective, peak, set_peak
 from vall_e.optim.moving_average import MovingAverage
 from vall_e.optim.offloading import offload_as_told
 from vall_e.optim.optimizers import build_optimizer
+from vall_e.optim.schedule_free import averaged
 from vall_e.precision import DTYPES
 from vall_e.text import Tokenizer
 
-from .adapter_state import adapter_tensors, load_adapter_tensors
+from .adapter_state import adapter_tensors
 from .engine import Engine
 from .gradient_buffer import GradientBuffer
 from .memory import advice, is_out_of_memory, sizes
@@ -66,16 +68,17 @@ class LocalEngine(Engine):
         if not cfg.model.frozen_params:
             freeze_base(self.model)
         self.objective = self._objective()
-        self.optimizer = build_optimizer(self.model, cfg.hyperparameters, cfg.model.frozen_params)
+        places = base_names(dict(self.model.named_parameters()))
+        frozen = [places.get(name, name) for name in cfg.model.frozen_params]
+        self.optimizer = build_optimizer(self.model, cfg.hyperparameters, frozen, cfg.optimizations)
         self.gradients = GradientBuffer(self.model.parameters())
         self.scaler = GradScaler(self.device.type, enabled=self.dtype is torch.float16)
         self.average = self._moving_average()
-        self.peak: float = self.optimizer.param_groups[0]["lr"]
 
     def build_model(self) -> VallE:
         """The model on its device, in the number format it is trained in."""
         trainer, optimizations = self.cfg.trainer, self.cfg.optimizations
-        model = VallE(self.cfg.model).to(torch.float32 if trainer.amp else self.dtype)
+        model = self.fresh_model().to(torch.float32 if trainer.amp else self.dtype)
         attach(model, self.cfg.loras)
         for name, lora in self.cfg.loras.items():
             if lora.path is not None:
@@ -126,27 +129,21 @@ class LocalEngine(Engine):
 
     def follow_schedule(self, factor: float) -> None:
         """See `Engine`."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.peak * factor
+        apply_factor(self.optimizer, factor)
 
     @property
     def effective_learning_rate(self) -> float:
         """See `Engine`."""
-        group = self.optimizer.param_groups[0]
-        return float(group["lr"] * group.get("d", 1.0))  # d: the step size that Prodigy has found
+        return effective(self.optimizer)
 
     @property
     def learning_rate(self) -> float:
         """See `Engine`."""
-        return float(self.optimizer.param_groups[0].get("d_coef", self.peak))
+        return peak(self.optimizer)
 
     def set_learning_rate(self, learning_rate: float) -> None:
         """See `Engine`."""
-        for group in self.optimizer.param_groups:
-            if "d_coef" in group:
-                group["d_coef"] = learning_rate
-            else:
-                self.peak = learning_rate
+        set_peak(self.optimizer, learning_rate)
 
     def snapshot(self, positions: dict[str, Any]) -> Snapshot:
         """See `Engine`."""
@@ -163,7 +160,6 @@ class LocalEngine(Engine):
 
     def restore(self, states: dict[str, Tensor], counters: dict[str, Any]) -> None:
         """See `Engine`."""
-        load_adapter_tensors(self.model, states)
         join_state(self.optimizer, self.names, states, counters["optimizer"])
         if counters["scaler"] and self.scaler.is_enabled():
             self.scaler.load_state_dict(counters["scaler"])
@@ -184,10 +180,7 @@ class LocalEngine(Engine):
     @contextmanager
     def speaking(self) -> Iterator[VallE]:
         """See `Engine`."""
-        if self.average is None:
-            yield self.model
-            return
-        with self.average.in_force():
+        with averaged(self.optimizer), self.average.in_force() if self.average else nullcontext():
             yield self.model
 
     def _attempt(self, micro_batches: list[MicroBatch], pieces: int) -> tuple[StepStats, BaseException | None]:

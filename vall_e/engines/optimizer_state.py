@@ -13,8 +13,11 @@ from vall_e.errors import CheckpointError
 
 PREFIX = "optimizer."
 
-RUNNING = frozenset({"d", "d_max", "d_numerator", "d_denom", "d_hat", "k"})
-"""What Prodigy keeps in its groups, beside the settings."""
+PRODIGY = {"d", "d_max", "d_numerator", "d_denom", "d_hat", "k"}
+D_ADAPTATION = {"numerator_weighted", "gsq_weighted", "sksq_weighted", "skl1", "g0_norm"}
+SCHEDULE_FREE = {"weight_sum", "lr_max", "scheduled_lr", "train_mode"}
+RUNNING = frozenset(PRODIGY | D_ADAPTATION | SCHEDULE_FREE)
+"""What optimizers keep in their groups, beside the settings; `d` and `k` are those of several."""
 
 Names = Mapping[int, str]
 """Name of a parameter by its id()."""
@@ -43,11 +46,13 @@ def join_state(optimizer: Optimizer, names: Names, tensors: Mapping[str, Tensor]
     CheckpointError if it is the state of another optimizer or of other parameters.
     """
     parameters = {names[id(p)]: p for group in optimizer.param_groups for p in group["params"]}
+    fused = {id(p) for group in optimizer.param_groups if group.get("fused") for p in group["params"]}
     check_origin(type(optimizer).__name__, parameters, rest)
     for name, states in by_parameter(tensors, rest["scalars"]).items():
         own = parameters[name]
         optimizer.state[own] = {
-            key: _placed(key, value, own) if isinstance(value, Tensor) else value for key, value in states.items()
+            key: _placed(key, value, own, id(own) in fused) if isinstance(value, Tensor) else value
+            for key, value in states.items()
         }
     for group, running in zip(optimizer.param_groups, rest["groups"], strict=False):
         group.update(running)
@@ -72,9 +77,9 @@ def by_parameter(tensors: Mapping[str, Tensor], scalars: Mapping[str, dict[str, 
     return found
 
 
-def _placed(key: str, value: Tensor, parameter: Tensor) -> Tensor:
+def _placed(key: str, value: Tensor, parameter: Tensor, fused: bool) -> Tensor:
     """A step count stays in main memory, where torch's optimizers expect it unless they are fused."""
-    if key == "step":
+    if key == "step" and not fused:
         return value.to(torch.float32)
     return value.to(parameter.device).clone()
 

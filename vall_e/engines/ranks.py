@@ -12,7 +12,7 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 
-from vall_e.config.derive import world_size
+from vall_e.config.rank import world_size
 from vall_e.errors import ConfigError, RankLostError
 
 T = TypeVar("T")

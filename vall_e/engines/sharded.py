@@ -22,7 +22,8 @@ from vall_e.config.schema import Config
 from vall_e.models.checkpointing import Checkpointing
 from vall_e.models.loss import LossOutput
 from vall_e.models.vall_e import VallE
-from vall_e.optim.optimizers import build_optimizer, freeze
+from vall_e.optim.optimizers import build_optimizer
+from vall_e.optim.parameter_groups import freeze
 from vall_e.precision import DTYPES
 from vall_e.text import Tokenizer
 
@@ -55,7 +56,7 @@ class ShardedEngine(Engine):
         super().__init__(cfg, tokenizer, codec, ranks)
         torch.manual_seed(cfg.seed)
         self.dtype, self.peak = DTYPES[cfg.trainer.weight_dtype], cfg.hyperparameters.learning_rate
-        self.model = VallE(cfg.model).to(torch.float32 if cfg.trainer.amp else self.dtype)
+        self.model = self.fresh_model().to(torch.float32 if cfg.trainer.amp else self.dtype)
         self.model.model.checkpointing = Checkpointing.chosen_by(cfg.trainer, cfg.optimizations)
         freeze(self.model, cfg.model.frozen_params)
 
@@ -149,7 +150,10 @@ class ShardedEngine(Engine):
     @contextmanager
     def speaking(self) -> Iterator[VallE]:
         """See `Engine`."""
-        weights, whole = self.weights(), VallE(self.cfg.model).to(self.device)
+        weights, whole = (
+            self.weights(),
+            self.fresh_model().to(self.device),
+        )
         if self.ranks.first:
             whole.load_state_dict(weights)
         yield whole

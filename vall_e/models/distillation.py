@@ -71,7 +71,11 @@ class Distillation:
         compare, tau = SOFT_LOSSES[self.name], self.temperature
         values = {head: compare(own / tau, logits[head] / tau) for head, own in student.logits.items()}
         members = entries_by_sample(student.batch, model.cfg.loss_factors)
-        return per_sample_mean(student.by_entry(values), members) if members else torch.zeros((), device=model.device)
+        return (
+            per_sample_mean(student.by_entry(values), members)
+            if members
+            else torch.zeros((), device=model.device, requires_grad=True)
+        )
 
     @torch.no_grad()
     def _teach(self, model: VallE, inputs: Sequence[ModelInput]) -> Predicted:

@@ -16,6 +16,6 @@ def differences(metadata: Mapping[str, str], tokenizer: Tokenizer, codec: CodecI
     if learnt is not None and learnt != asdict(codec):
         other = f"{learnt['name']} ({learnt['digest']})"
         yield f"it speaks codes of the codec {other}, not of {codec.name} ({codec.digest})"
-    symbols = json.loads(metadata["userdata"]).get("symmap") if "userdata" in metadata else None
+    symbols = (json.loads(metadata.get("userdata", "null")) or {}).get("symmap")
     if symbols is not None and symbols != tokenizer.vocabulary:
         yield f"it reads {len(symbols)} symbols of another tokenizer than this run's {len(tokenizer.vocabulary)}"

@@ -6,7 +6,7 @@ Read with `weights_only=True`, which makes tensors and plain data and executes n
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,12 @@ def write_pickled(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     torch.save({"module": dict(tensors), **{key: json.loads(value) for key, value in metadata.items()}}, path)
 
 
-def read_pickled(path: Path, key: str = "weights") -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Metadata, every value as JSON, and tensors, on the CPU; `key` is the setting that names the file.
+def read_pickled(
+    path: Path, key: str = "weights", bodies: Sequence[str] = ("module",)
+) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata, every value as JSON, and tensors, on the CPU: those under the first of `bodies` that there is.
+
+    `key` is the setting that names the file.
 
     WeightsError for what is no such file.
     """
@@ -35,9 +39,10 @@ def read_pickled(path: Path, key: str = "weights") -> tuple[dict[str, str], dict
         raise WeightsError(f"{key}={path} is not a file of torch.save ({why})") from error
     if not isinstance(content, dict):
         raise WeightsError(f"{key}={path} holds a {type(content).__name__}, not a dictionary of tensors")
-    tensors = content.get("module", content)
+    tensors = next((content[body] for body in bodies if content.get(body)), content)
     if not _are_tensors(tensors):
-        raise WeightsError(f"{key}={path} holds no tensors by name, neither as its module nor by itself")
+        within = " or ".join(bodies)
+        raise WeightsError(f"{key}={path} holds no tensors by name, neither as its {within} nor by itself")
     try:
         metadata = {name: json.dumps(content[name], ensure_ascii=False) for name in METADATA if name in content}
     except (TypeError, ValueError) as error:

@@ -7,6 +7,7 @@ The metadata is data: it is parsed into dataclasses, nothing in it names code. I
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from vall_e.text import IpaTokenizer, NaiveTokenizer, Tokenizer
 
 from .fit import fit
 from .pickled_weights import read_pickled, write_pickled
+from .swapping import checked_part, to_bitnet
 from .vall_e import VallE
 
 FORMAT = 1
@@ -41,6 +43,8 @@ class WeightsContent:
     tokenizer: Tokenizer
     codec: CodecIdentity
     step: int
+    bitnet: str = ""
+    """The part of the model whose linear layers are BitNet's."""
 
 
 @dataclass(frozen=True)
@@ -55,18 +59,30 @@ class LoadedWeights:
 
 
 def save_weights(
-    path: Path, tensors: dict[str, Tensor], config: ModelConfig, tokenizer: Tokenizer, codec: CodecIdentity, step: int
+    path: Path,
+    tensors: dict[str, Tensor],
+    config: ModelConfig,
+    tokenizer: Tokenizer,
+    codec: CodecIdentity,
+    step: int,
+    bitnet: str = "",
 ) -> None:
-    """Write a weights file atomically: pickled if `path` ends with .pt or .pth, else safetensors."""
+    """Write a weights file atomically: pickled if `path` ends with .pt or .pth, else safetensors.
+
+    `bitnet`: the part of the model whose linear layers are BitNet's, of `swapping.PARTS`, if any.
+    """
+    own = {"format": FORMAT, "codec": asdict(codec), "tokenizer": getattr(tokenizer, "json", None), "bitnet": bitnet}
     metadata = {
         "config": json.dumps(asdict(config)),
         "stats": json.dumps({"global_step": step}),
         "userdata": json.dumps({"symmap": tokenizer.vocabulary}, ensure_ascii=False),
-        "vall_e": json.dumps(
-            {"format": FORMAT, "codec": asdict(codec), "tokenizer": getattr(tokenizer, "json", None)},
-            ensure_ascii=False,
-        ),
+        "vall_e": json.dumps(own, ensure_ascii=False),
     }
+    write_tensors(path, tensors, metadata)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write tensors and `metadata`, every value of it JSON, atomically, in the format that the suffix names."""
     here = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with replacing(path) as partial:
         if is_pickled(path):
@@ -80,6 +96,8 @@ def load_weights(path: Path, device: torch.device) -> LoadedWeights:
     content = read_weights(path)
     model = VallE(content.config)
     fit(model, content.tensors, path)
+    if content.bitnet:
+        to_bitnet(model, content.bitnet)
     return LoadedWeights(model.to(device).eval(), content.config, content.tokenizer, content.codec, content.step)
 
 
@@ -96,6 +114,7 @@ def read_weights(path: Path) -> WeightsContent:
             tokenizer=IpaTokenizer(path, own["tokenizer"]) if own["tokenizer"] else NaiveTokenizer(),
             codec=CodecIdentity(**own["codec"]),
             step=int(json.loads(metadata["stats"])["global_step"]),
+            bitnet=checked_part(own.get("bitnet", "")),
         )
     except WeightsError:
         raise
@@ -103,15 +122,17 @@ def read_weights(path: Path) -> WeightsContent:
         raise WeightsError(f"weights={path} has damaged metadata: {error}") from error
 
 
-def read_tensors(path: Path, key: str = "weights") -> tuple[dict[str, str], dict[str, Tensor]]:
+def read_tensors(
+    path: Path, key: str = "weights", bodies: Sequence[str] = ("module",)
+) -> tuple[dict[str, str], dict[str, Tensor]]:
     """Metadata, every value as JSON, and tensors of a weights file, on the CPU; its suffix says how it is read.
 
-    `key` is the setting that names the file.
+    `key` is the setting that names the file; `bodies` is where a pickled one may have its tensors.
     """
     if not path.is_file():
         raise WeightsError(f"{key}={path}: no such file")
     if is_pickled(path):
-        return read_pickled(path, key)
+        return read_pickled(path, key, bodies)
     try:
         with safe_open(path, framework="pt") as file:
             return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import math
 from collections import deque
-from collections.abc import Collection
-from contextlib import ExitStack, closing
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -48,24 +48,24 @@ def train(cfg: Config, folder: Path) -> float:
 def go_on(run: Run, commands: Commands, bar: Bar) -> bool:
     """Make steps until none is left (False) or the run is told to quit (True)."""
     while run.engine.global_step < run.cfg.trainer.iterations:
-        stats = make_step(run)
-        step = run.engine.global_step
-        run.log(stats | {"epoch": run.loader.epoch, "tokens": run.engine.tokens})
-        show(bar, stats)
-        told = agreed(run.ranks, commands.poll(step))
-        if obey(run, told):
-            return True
-        act_on_schedule(run, {command.name for command in told})
+        with saved_alone(run):
+            stats = make_step(run)
+        with saved_alone(run):
+            step = run.engine.global_step
+            run.log(stats | {"epoch": run.loader.epoch, "tokens": run.engine.tokens})
+            show(bar, stats)
+            told = agreed(run.ranks, commands.poll(step))
+            if obey(run, told):
+                return True
+            act_on_schedule(run, {command.name for command in told})
     return False
 
 
 def make_step(run: Run) -> dict[str, float]:
     """Load the micro-batches of an optimizer step and make it.
 
-    If not even single samples fit into memory the run is saved, so that it goes on behind this batch. If another rank
-    is lost it is saved as it was after the last whole step, wherever this rank has the whole state.
+    If not even single samples fit into memory the run is saved, so that it goes on behind this batch.
     """
-    positions = run.positions
     try:
         return run.engine.step(list(islice(run.loader, run.cfg.hyperparameters.gradient_accumulation_steps)))
     except MemoryExhausted:
@@ -73,6 +73,17 @@ def make_step(run: Run) -> dict[str, float]:
             run.save()
             run.writer.finish()
         raise
+
+
+@contextmanager
+def saved_alone(run: Run) -> Iterator[None]:
+    """A block that all ranks go through: if another one is lost there, the run is saved as it was before the block.
+
+    This is so wherever this rank has the whole state.
+    """
+    positions = run.positions
+    try:
+        yield
     except RankLostError as error:
         run.save_alone(positions)
         raise RankLostError(f"{error}; the same command goes on from step {run.engine.global_step}") from error
@@ -146,9 +157,11 @@ def mean_loss(metrics: Path) -> float:
 
 def describe(run: Run) -> None:
     """What is trained, on what, in one line."""
-    parameters = sum(p.numel() for p in run.engine.model.parameters())
+    parameters = list(run.engine.model.parameters())
+    every, trained = (sum(p.numel() for p in parameters if p.requires_grad or not only) for only in (False, True))
+    some = f" ({trained:,} are trained)" if trained < every else ""
     where = f"{run.ranks.size} ranks" if run.ranks.several else str(run.engine.device)
-    log.info("%s: %s parameters on %s", run.cfg.model.full_name, f"{parameters:,}", where)
+    log.info("%s: %s parameters%s on %s", run.cfg.model.full_name, f"{every:,}", some, where)
 
 
 def progress_bar(run: Run) -> Bar:

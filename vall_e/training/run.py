@@ -27,16 +27,15 @@ from vall_e.engines.engine import Engine
 from vall_e.engines.open_engine import open_engine
 from vall_e.engines.ranks import ALONE, Ranks
 from vall_e.engines.snapshot import Snapshot
-from vall_e.errors import CheckpointError, DataError, WeightsError
+from vall_e.errors import CheckpointError, DataError
 from vall_e.evaluation.evaluator import Evaluator
 from vall_e.models.vall_e import VallE
 from vall_e.text import Tokenizer, open_tokenizer
 
 from .metrics_log import MetricsLog, open_metrics_log
+from .run_files import RunFiles
 
 log = logging.getLogger(__name__)
-
-ADAPTER = "lora.safetensors"
 
 
 @dataclass
@@ -62,14 +61,9 @@ class Run:
     """Steps made before this launch."""
 
     @property
-    def checkpoints(self) -> Path:
-        """Where checkpoints and exports lie: of the model, or of the first adapter in training."""
-        return self.folder / "ckpt" / trained_name(self.cfg)
-
-    @property
-    def weights(self) -> Path:
-        """The exported weights."""
-        return self.checkpoints / f"{self.cfg.weights_name}.{self.cfg.weights_format}"
+    def files(self) -> RunFiles:
+        """Where checkpoints and exports lie."""
+        return RunFiles(self.cfg, self.folder)
 
     @property
     def positions(self) -> dict[str, Any]:
@@ -96,8 +90,7 @@ class Run:
     def export(self) -> None:
         """Write the weights to speak with, of adapters in training theirs alone, in the background."""
         step, adapters = self.engine.global_step, self.engine.adapters()
-        frozen = adapters and not self.cfg.model.frozen_params
-        weights = {} if frozen else self.engine.weights()
+        weights = {} if self.files.adapters_alone else self.engine.weights()
         if self.ranks.first:
             self.writer.submit(lambda: self._export(weights, adapters, step))
 
@@ -109,15 +102,15 @@ class Run:
         trainer = self.cfg.trainer
         by_step = trainer.save_tag.lower().startswith(("step", "it"))
         tag = str(snapshot.counters["step"]) if by_step else trainer.save_tag
-        log.info("Saved %s", self.engine.write(snapshot, self.checkpoints, tag))
-        remove_oldest(self.checkpoints, trainer.keep_last_checkpoints)
+        log.info("Saved %s", self.engine.write(snapshot, self.files.checkpoints, tag))
+        remove_oldest(self.files.checkpoints, trainer.keep_last_checkpoints)
 
     def _export(self, weights: dict[str, Tensor], adapters: dict[str, dict[str, Tensor]], step: int) -> None:
         if weights:
-            self.engine.write_weights(self.weights, weights, step)
-            log.info("Exported %s", self.weights)
+            self.engine.write_weights(self.files.weights, weights, step)
+            log.info("Exported %s", self.files.weights)
         for name, tensors in adapters.items():
-            path = self.folder / "ckpt" / self.cfg.loras[name].full_name / ADAPTER
+            path = self.files.adapter(name)
             self.engine.write_adapter(path, name, tensors, step)
             log.info("Exported %s", path)
 
@@ -142,19 +135,16 @@ class Run:
 
     def resume(self) -> None:
         """Go on from the newest whole checkpoint, or begin with `weights`, or from nothing."""
-        trainer = self.cfg.trainer
-        folder = None if trainer.load_state_dict else self._newest_checkpoint()
-        weights = self._exported() if trainer.load_state_dict else self.cfg.weights and Path(self.cfg.weights)
+        folder = None if self.cfg.trainer.load_state_dict else self._newest_checkpoint()
         if folder is not None:
             positions = self.engine.load(folder)
             self._restore(positions)
             log.info("Resumed from %s at step %d", folder, self.engine.global_step)
-        elif weights:
-            self.engine.start_from(weights)
-            log.info("Started from the weights %s", weights)
+        else:
+            self._begin()
         self.first_step = self.engine.global_step
         if self.metrics is not None:
-            if folder is not None and not self.first_step:
+            if not self.first_step and (folder is not None or self.files.adapters):
                 self._keep_aside(self.metrics.path)
             self.metrics.truncate(self.first_step)
 
@@ -164,7 +154,7 @@ class Run:
         problem: CheckpointError | None = None
         if self.ranks.first:
             try:
-                found = find_checkpoint(self.checkpoints, self.cfg.trainer.load_tag)
+                found = find_checkpoint(self.files.checkpoints, self.cfg.trainer.load_tag)
             except CheckpointError as error:
                 problem = error
         found, problem = self.ranks.share((found, problem))
@@ -172,12 +162,20 @@ class Run:
             raise problem
         return found
 
-    def _exported(self) -> Path:
-        if not self.weights.is_file():
-            raise WeightsError(f"trainer.load_state_dict=true wants the exported weights {self.weights}: no such file")
-        return self.weights
+    def _begin(self) -> None:
+        weights = self.files.to_start_from()
+        if weights is not None:
+            self.engine.start_from(weights)
+            log.info("Started from the weights %s", weights)
+        elif self.files.adapters_alone:
+            log.warning("Adapters are trained on a model that has learnt nothing: name its weights with weights=FILE")
+        for name, path in self.files.adapters_to_start_from().items():
+            self.engine.start_adapter_from(name, path)
+            log.info("Started from the adapter %s", path)
 
     def _keep_aside(self, metrics: Path) -> None:
+        if not metrics.stat().st_size:
+            return
         # Steps are counted from 0 again, which would drop every line of before.
         aside = metrics.with_name(f"metrics.before-{self.started}.jsonl")
         shutil.copyfile(metrics, aside)
@@ -214,7 +212,7 @@ def open_run(cfg: Config, folder: Path, ranks: Ranks = ALONE) -> Run:
         loader=open_loader(training, cfg.dataset, cfg.hyperparameters.batch_size, cfg.seed, ranks.rank, ranks.size),
         validation=SampleCursor(validation, cfg.seed),
         evaluator=Evaluator(codec, cfg.evaluation, cfg.seed),
-        metrics=open_metrics_log(cfg, folder, trained_name(cfg)) if ranks.first else None,
+        metrics=open_metrics_log(cfg, folder, project=RunFiles(cfg, folder).checkpoints.name) if ranks.first else None,
         writer=BackgroundWriter(),
         started=ranks.share(int(time.time())),
     )
@@ -224,12 +222,6 @@ def open_run(cfg: Config, folder: Path, ranks: Ranks = ALONE) -> Run:
         run.close()
         raise
     return run
-
-
-def trained_name(cfg: Config) -> str:
-    """Full name of the first adapter in training, or of the model."""
-    adapters = [lora.full_name for lora in cfg.loras.values() if lora.training]
-    return adapters[0] if adapters else cfg.model.full_name
 
 
 def open_split(cfg: Config, tokenizer: Tokenizer, codec: Codec, split: str) -> SpeechDataset:

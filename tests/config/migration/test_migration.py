@@ -39,7 +39,12 @@ MEANINGS: list[tuple[str, dict[str, Any], dict[str, list[str]]]] = [
     ("sample_rate: 24000", {}, {"dropped": ["sample_rate: it follows"]}),
     ("{audio_backend: dac, sample_rate: 44000}", {}, {"unplaced": ["sample_rate=44000", "dac has 44100"]}),
     ("tokenizer: naive", {"tokenizer": "naive", "tokenizer_path": None}, {"kept": ["tokenizer=naive has no file"]}),
-    ("fp8: true", {"optimizations.fp8": True}, {"renamed": ["fp8 -> optimizations.fp8"], "unavailable": ["fp8"]}),
+    (
+        "{fp8: true, optimizations: {replace: true}}",
+        {"optimizations.fp8": True, "optimizations.replace": True},
+        {"renamed": ["fp8 -> optimizations.fp8"]},
+    ),
+    ("fp8: true", {"optimizations.fp8": False}, {"dropped": ["fp8: it qualifies linear layers that replace"]}),
     ("yaml_path: x.yaml", {}, {"dropped": ["yaml_path: Hydra"]}),
     (
         "{models: [{name: a}, {name: b, training: true}]}",
@@ -294,7 +299,7 @@ def test_a_model_like_one_of_ours_builds_on_its_fragment(tmp_path: Path) -> None
 
 
 def test_a_preset_that_needs_what_is_missing_says_so() -> None:
-    assert "Needs " in preset(migrate({"optimizations": {"fp8": True}}, Path()), Path("old.yaml"))
+    assert "Needs " in preset(migrate({"optimizations": {"tensorrt": True}}, Path()), Path("old.yaml"))
     assert "Needs " not in preset(migrate({}, Path()), Path("old.yaml"))
 
 

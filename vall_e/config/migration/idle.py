@@ -11,6 +11,7 @@ from .result import Migration
 JOINING = ("dataset.resps_append_p",)
 NOISE = ("dataset.noise_scale",)
 DISTILLATION = tuple(f"hyperparameters.teacher_{name}" for name in ("alpha", "temperature", "loss_fn"))
+LAYERS = ("optimizations.bitnet", "optimizations.fp8")
 SWAPPING = tuple(f"optimizations.{name}" for name in ("replace", "linear", "embedding", "optimizers"))
 
 
@@ -30,6 +31,11 @@ def _idle(config: Config) -> dict[str, str]:
         (JOINING, dataset.resps_max_samples == 1, "joined targets, and resps_max_samples is 1"),
         (NOISE, not (dataset.noise or dataset.prompt_inject_noise), "noise, and there is none"),
         (DISTILLATION, config.teacher is None, "distillation, and there is no teacher"),
+        (
+            LAYERS,
+            not (swaps.linear and (swaps.replace or swaps.injects)),
+            "linear layers that replace or injects swap, and there are none",
+        ),
         (
             SWAPPING,
             not (swaps.bitsandbytes or swaps.dadaptation or swaps.bitnet or swaps.fp8),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vall_e.config.lora import LoraConfig
 
@@ -29,6 +29,11 @@ class Adapter:
     def active(self) -> bool:
         """Whether the model is computed with it."""
         return self.enabled and self.here
+
+    @property
+    def settings(self) -> LoraConfig:
+        """Its settings with the levels at which it speaks, as its file tells them."""
+        return replace(self.cfg, rvq_levels=list(self.levels), path=None)
 
     @property
     def scale(self) -> float:

@@ -1,4 +1,4 @@
-"""Files of adapters: safetensors with the adapter's settings, and what others have written.
+"""Files of adapters: tensors with the adapter's settings, in the formats of weights, and what others have written.
 
 Ours holds `<linear>.lora_A` [r, in], `<linear>.lora_B` [out, r] and, where embeddings were trained,
 `<table>.lora_change`. Its metadata has the keys of a weights file, but `config` is the section of the adapter. Read
@@ -17,25 +17,23 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
-from vall_e.atomic import replacing
 from vall_e.audio.codec import CodecIdentity
 from vall_e.config.lora import LoraConfig
 from vall_e.config.model import ModelConfig
 from vall_e.errors import WeightsError
-from vall_e.models.weights import FORMAT, read_tensors
+from vall_e.models.weights import FORMAT, read_tensors, write_tensors
 from vall_e.text import Tokenizer
 
 from .tensors import MARK
 
-PICKLES = (".pt", ".pth")
+BODIES = ("lora", "module")
+"""Where a pickle may have the tensors, what is there first."""
 PARAMETRIZATION = re.compile(r"\.parametrizations\.weight\.\d+\.")
 
 
@@ -58,16 +56,15 @@ def save_adapter(
     codec: CodecIdentity,
     step: int,
 ) -> None:
-    """Write an adapter of a model atomically; `tensors` are those of `adapter_state_dict`."""
+    """Write an adapter of a model as `save_weights` writes weights; `tensors` are those of `adapter_state_dict`."""
     own = {"format": FORMAT, "full_name": cfg.full_name, "model": asdict(model), "codec": asdict(codec)}
     metadata = {
-        "config": json.dumps(asdict(replace(cfg, path=None))),
+        "config": json.dumps(asdict(cfg)),
         "stats": json.dumps({"global_step": step}),
         "userdata": json.dumps({"symmap": tokenizer.vocabulary}, ensure_ascii=False),
         "vall_e": json.dumps(own, ensure_ascii=False),
     }
-    with replacing(path) as partial:
-        save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, partial, metadata)
+    write_tensors(path, tensors, metadata)
 
 
 def read_adapter(path: Path, key: str = "loras.NAME.path") -> AdapterFile:
@@ -75,15 +72,11 @@ def read_adapter(path: Path, key: str = "loras.NAME.path") -> AdapterFile:
 
     WeightsError if the file is missing, damaged or has no tensor of an adapter.
     """
-    if path.suffix in PICKLES:
-        found = _read_pickle(path, key)
-    else:
-        metadata, tensors = read_tensors(path, key)
-        found = AdapterFile(tensors, metadata=metadata, **_told(metadata, path, key))
-    tensors = {PARAMETRIZATION.sub(".", name): t for name, t in found.tensors.items() if MARK in name}
+    metadata, found = read_tensors(path, key, BODIES)
+    tensors = {PARAMETRIZATION.sub(".", name): tensor for name, tensor in found.items() if MARK in name}
     if not tensors:
         raise WeightsError(f"{key}={path} holds no adapter: none of its tensors has {MARK} in its name")
-    return replace(found, tensors=tensors)
+    return AdapterFile(tensors, metadata=metadata, **_told(metadata, path, key))
 
 
 def _told(metadata: Mapping[str, str], path: Path, key: str) -> dict[str, Any]:
@@ -91,20 +84,7 @@ def _told(metadata: Mapping[str, str], path: Path, key: str) -> dict[str, Any]:
     try:
         settings = json.loads(metadata.get("config", "{}"))
         own = json.loads(metadata.get("vall_e", "{}"))
-        arch_type = own["model"]["arch_type"] if own else settings.get("arch_type")
+        arch_type = own.get("model", settings).get("arch_type")
         return {"settings": settings if "rank" in settings else {}, "arch_type": arch_type}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise WeightsError(f"{key}={path} has damaged metadata: {error}") from error
-
-
-def _read_pickle(path: Path, key: str) -> AdapterFile:
-    if not path.is_file():
-        raise WeightsError(f"{key}={path}: no such file")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        body = content.get("lora") or content["module"]
-        tensors = {name: value for name, value in body.items() if isinstance(value, Tensor)}
-        config = content.get("config")
-    except Exception as error:  # of many kinds, as the file is foreign; none of them has run any of its code
-        raise WeightsError(f"{key}={path} is no pickle of tensors under `lora` or `module`: {error}") from error
-    return AdapterFile(tensors, config if isinstance(config, dict) and "rank" in config else {})

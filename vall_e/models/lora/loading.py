@@ -52,7 +52,7 @@ def load_adapter(model: VallE, name: str, path: Path, tokenizer: Tokenizer, code
         raise WeightsError(f"{key}={path} does not fit: {some(wrong)}")
     for tensor, value in file.tensors.items():
         own[tensor].copy_(value)
-    adapter.levels = adapter.levels or [int(level) for level in file.settings.get("rvq_levels", [])]
+    adapter.levels = adapter.levels or [int(level) for level in file.settings.get("rvq_levels") or []]
     log.info("The adapter %s speaks at %s, from %s", name, adapter.levels or "all levels", path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+import torch
 from torch import Tensor, nn
 
 from vall_e.errors import ConfigError
@@ -62,8 +63,9 @@ def _merge(weights: dict[str, Tensor], adapter: Adapter, tensors: Mapping[str, T
             "allowed: []"
         )
     for at in {name.rpartition(".")[0] for name in tensors}:
+        weight = weights[f"{at}.weight"]
+        dtype = torch.promote_types(weight.dtype, torch.float32)
         change = tensors.get(f"{at}.{CHANGE}")
         if change is None:
-            change = adapter.scale * (tensors[f"{at}.{B}"].float() @ tensors[f"{at}.{A}"].float())
-        weight = weights[f"{at}.weight"]
-        weights[f"{at}.weight"] = (weight.float() + change).to(weight.dtype)
+            change = adapter.scale * (tensors[f"{at}.{B}"].to(dtype) @ tensors[f"{at}.{A}"].to(dtype))
+        weights[f"{at}.weight"] = (weight.to(dtype) + change).to(weight.dtype)

@@ -1,0 +1,56 @@
+"""Several processes start one run: what each may do, and where it writes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.config.launching import launched
+from tests.small_run import environment
+from vall_e.config.rank import rank, world_size
+
+CLOCK = "hydra.run.dir=runs/${now:%H-%M}"
+
+
+@pytest.fixture(autouse=True)
+def two_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second of two ranks, as torchrun and DeepSpeed's launcher tell it."""
+    for name, value in {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_the_launcher_tells_which_rank_this_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (rank(), world_size()) == (1, 2)
+    monkeypatch.delenv("RANK")
+    monkeypatch.setenv("WORLD_SIZE", "")
+    assert (rank(), world_size()) == (0, 1)
+
+
+def test_a_folder_named_by_the_clock_is_refused(tmp_path: Path) -> None:
+    ended = launched(CLOCK, folder=tmp_path)
+    assert ended.status == 2 and len(ended.told) == 1
+    assert ended.told[0].startswith("rank 1: the launch has 2 ranks (WORLD_SIZE), but hydra.run.dir=runs/${now:%H-%M}")
+
+
+def test_a_sweep_is_refused(tmp_path: Path) -> None:
+    ended = launched("-m", "seed=1,2", folder=tmp_path)
+    assert ended.status == 2 and "a sweep cannot be shared by ranks" in ended.told[-1]
+
+
+@pytest.mark.parametrize("app", ["evaluate", "export"])
+def test_an_app_that_runs_in_one_process_is_refused(app: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", f"vall_e.{app}"], cwd=tmp_path, env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 2 and f"{app} runs in one process: start it without a launcher" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_rank_keeps_a_log_of_its_own_and_no_records(tmp_path: Path) -> None:
+    ended = launched("hydra.run.dir=run", "weights=missing.sft", folder=tmp_path)
+    assert ended.status == 2 and all(line.startswith("rank 1: ") for line in ended.told)
+    written = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert written == {"run/logs/rank1.log"}

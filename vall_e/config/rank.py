@@ -1,0 +1,41 @@
+"""Which process of a run this is, as its launcher tells: torchrun, DeepSpeed's, or submitit."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+
+def world_size() -> int:
+    """Ranks of this launch; 1 without a launcher."""
+    return _told("WORLD_SIZE", "num_tasks", 1)
+
+
+def rank() -> int:
+    """The number of this rank; 0 without a launcher."""
+    return _told("RANK", "global_rank", 0)
+
+
+def tell_torch() -> None:
+    """Set in a job of submitit with several tasks the variables that torch reads; other launchers have set them."""
+    if world_size() == 1 or "WORLD_SIZE" in os.environ:
+        return
+    from submitit.helpers import TorchDistributedEnvironment
+
+    TorchDistributedEnvironment().export(set_cuda_visible_devices=False)
+
+
+def _told(variable: str, attribute: str, alone: int) -> int:
+    if variable in os.environ:
+        value = os.environ[variable]
+        return int(value) if value.isdecimal() else alone
+    return int(getattr(_submitit_job(), attribute, alone))
+
+
+def _submitit_job() -> Any:
+    """The job of submitit that this process is a task of, or None."""
+    if "SUBMITIT_EXECUTOR" not in os.environ:
+        return None
+    from submitit import JobEnvironment  # of the extra `slurm`; where it is set it is installed
+
+    return JobEnvironment()
