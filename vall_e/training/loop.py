@@ -23,8 +23,8 @@ from .command import Command
 from .commands import Commands
 from .curves import plot_curves
 from .folder_lock import sole_user
-from .metrics_log import read_metrics
 from .run import Run, open_run
+from .trackers.json_lines import read_metrics
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def go_on(run: Run, commands: Commands, bar: Bar) -> bool:
             stats = make_step(run)
         with saved_alone(run):
             step = run.engine.global_step
-            run.log(stats | {"epoch": run.loader.epoch})
+            run.log(stats | {"epoch": run.loader.epoch, "tokens": run.engine.tokens})
             show(bar, stats)
             told = agreed(run.ranks, commands.poll(step))
             if obey(run, told):
