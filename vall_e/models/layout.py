@@ -26,9 +26,9 @@ class ModelInput:
     """One sample as the model is shown it.
 
     text: int64 [N]; prompt: int [P, Q], pieces of a `Prompt`, or None; response: int [T, Q'], where training the stop
-    code or the level to be learnt is part of it; level: the RVQ level to be predicted; mask: bool [T], frames of level 0 hidden in masked
-    decoding (NAR-len); dropped: bool [T], response frames whose embedding is replaced by the learnt dropout vector;
-    length: frames the `len` task shall tell.
+    code or the level to be learnt is part of it; level: the RVQ level to be predicted; mask: bool [T], frames of level
+    0 hidden in masked decoding (NAR-len); dropped: bool [T], response frames whose embedding is replaced by the learnt
+    dropout vector; length: int64, digits of a length as `length_tokens` spells them, in the task `len`.
     """
 
     task: str = "tts"

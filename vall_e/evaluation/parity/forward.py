@@ -28,9 +28,10 @@ def load_model(fixture: Fixture) -> VallE:
     """The model of a fixture in eval mode; its heads are as wide as those of its weights."""
     model, weights = VallE(fixture.config), fixture.weights()
     if fixture.config.experimental.split_classifiers:
-        for index, head in enumerate(model.classifiers.proj):
-            rows = len(weights.get(f"classifiers.proj.{index}.weight", head.weight))
-            model.classifiers.proj[index] = nn.Linear(head.in_features, rows)
+        for index in range(len(model.classifiers.proj)):
+            head = weights.get(f"classifiers.proj.{index}.weight")
+            if head is not None:
+                model.classifiers.proj[index] = nn.Linear(head.shape[1], len(head))
     kept = {name: tensor for name, tensor in weights.items() if not name.startswith(UNUSED)}
     fit(model, kept, fixture.folder / "weights.safetensors")
     return model.eval()

@@ -47,10 +47,10 @@ def without_first(entry: Predictions, layout: Layout) -> Predictions:
 @torch.inference_mode()
 def loss_arrays(model: VallE, passes: Passes) -> dict[str, Array]:
     """`losses.PASS.PART` with the flags' own factors."""
-    found = {}
+    found = dict[str, Array]()
     for name, samples in passes.items():
         parts = reference_loss(model, samples).parts
-        found |= {f"losses.{name}.{part}": np.float32(value.item()).reshape(()) for part, value in parts.items()}
+        found |= {f"losses.{name}.{part}": np.array(value.item()) for part, value in parts.items()}
     return found
 
 

@@ -66,7 +66,7 @@ def batches(fixture: Fixture) -> Passes:
     for name in (key for key, value in fixture.meta.items() if key.startswith("batch") and isinstance(value, dict)):
         told, segments = fixture.meta[name], fixture.meta["segments"][name]
         drawn = zip(fixture.samples, told["task"], told["levels"], segments, strict=True)
-        found[name] = [with_tasks(sample(*each, stop), parts) for *each, parts in drawn]
+        found[name] = [with_tasks(sample(given, task, level, stop), parts) for given, task, level, parts in drawn]
     if "nar" in fixture.config.capabilities:
         found["nar3all"] = [sample(given, "tts", 3, stop) for given in fixture.samples]
     return found
