@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from vall_e.config.sampling import SamplingConfig
 from vall_e.models.layout import ModelInput
 from vall_e.models.tokens import NULL_TEXT
 
@@ -38,3 +39,41 @@ class Guidance:
     def factor(self, conditional: Tensor, guided: Tensor) -> Tensor:
         """What guided predictions are multiplied by, from the standard deviations of both."""
         return self.rescale * conditional / guided + 1 - self.rescale
+
+
+def guidance(sampling: SamplingConfig, least: float = 0.0) -> Guidance | None:
+    """The guidance that the settings want, of strength `least` at least; None if it is off."""
+    strength = max(sampling.cfg_strength, least)
+    return Guidance(strength=strength, rescale=sampling.cfg_rescale) if strength else None
+
+
+class RunningGuidance:
+    """Guidance code by code: what is rescaled is the deviation over all predictions of a row so far."""
+
+    def __init__(self, guidance: Guidance) -> None:
+        self.guidance = guidance
+        self.conditional, self.guided = Moments(), Moments()
+
+    def combine(self, logits: Tensor) -> Tensor:
+        """Predictions with the condition, then those without it: [2 B, V] -> [B, V]."""
+        conditional, null = logits.chunk(2)
+        guided = null + (conditional - null) * self.guidance.strength
+        factor = self.guidance.factor(self.conditional.deviation(conditional), self.guided.deviation(guided))
+        return guided * factor[:, None].to(guided.dtype)
+
+
+class Moments:
+    """Sums over all values that a row has shown, in double precision."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.total: Tensor | float = 0.0
+        self.squares: Tensor | float = 0.0
+
+    def deviation(self, values: Tensor) -> Tensor:
+        """Add [B, V]; the standard deviation of each row's values so far: [B]."""
+        values = values.double()
+        self.count += values.shape[-1]
+        self.total = self.total + values.sum(-1)
+        self.squares = self.squares + values.square().sum(-1)
+        return ((self.squares - self.total**2 / self.count) / (self.count - 1)).sqrt()

@@ -39,13 +39,18 @@ class Given:
 
 @dataclass(frozen=True, kw_only=True)
 class Fixture:
-    """A folder. `batched`: whether the samples are shown together; `extra`: inputs of single passes by name."""
+    """A folder.
+
+    batched: whether the samples are shown together; extra: inputs of single passes by name; reference: shapes of the
+    reference's results by name, if they are there.
+    """
 
     folder: Path
     config: ModelConfig
     samples: tuple[Given, ...]
     batched: bool
     extra: dict[str, Tensor]
+    reference: dict[str, tuple[int, ...]]
     meta: dict[str, Any]
 
     def weights(self) -> dict[str, Tensor]:
@@ -67,6 +72,7 @@ def read_fixture(folder: Path, sums_mode: str = "legacy") -> Fixture:
             samples=tuple(_given(inputs, mark) for mark in marks),
             batched=batched,
             extra={name: array for name, array in inputs.items() if name.startswith("mixed_")},
+            reference=reference_shapes(folder / "outputs.npz"),
             meta=meta,
         )
     except (OSError, KeyError, ValueError, TypeError) as error:
@@ -85,6 +91,14 @@ def model_config(meta: Mapping[str, Any], sums_mode: str) -> ModelConfig:
     }
     experimental = ModelExperimentalConfig(**_known(ModelExperimentalConfig, flags))
     return ModelConfig(**_known(ModelConfig, meta["model_flags"]) | sizes | {"experimental": experimental})
+
+
+def reference_shapes(outputs: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes of the arrays in a file by name; nothing if it is not there."""
+    if not outputs.exists():
+        return {}
+    with np.load(outputs, allow_pickle=False) as arrays:
+        return {name: arrays[name].shape for name in arrays.files}
 
 
 def _known(kind: type, flags: Mapping[str, Any]) -> dict[str, Any]:

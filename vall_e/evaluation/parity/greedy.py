@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vall_e.config.sampling import SamplingConfig
 from vall_e.decoding.autoregressive import decode_level_zero, seeded, transcribe
+from vall_e.decoding.length import predict_lengths
 from vall_e.decoding.non_autoregressive import decode_levels
 from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE
@@ -23,7 +24,10 @@ AR_STEPS, BATCH_AR_STEPS, STT_STEPS = 50, 30, 20
 
 @torch.inference_mode()
 def greedy_arrays(model: VallE, fixture: Fixture) -> dict[str, Array]:
-    """`greedy.ar` int32 [n], `greedy.nar` [n, Q] from there, `greedy.stt` [n]; of a batch with the sample's number."""
+    """`greedy.ar` int32 [n], `greedy.nar` [n, Q] from there, `greedy.stt` [n], `greedy.len` [].
+
+    Those of a batch have the number of the sample behind their names.
+    """
     capabilities = fixture.config.capabilities
     prefixes = [prefix(given) for given in fixture.samples]
     found = {"stt": [written_down(model, given) for given in fixture.samples]}
@@ -31,8 +35,10 @@ def greedy_arrays(model: VallE, fixture: Fixture) -> dict[str, Array]:
         found["ar"] = decode_level_zero(model, prefixes, ar_steps(fixture), likeliest)
     if {"ar", "nar"} <= set(capabilities):
         found["nar"] = decode_levels(model, prefixes, found["ar"], SamplingConfig(), seeded(0, len(prefixes)))
+    if "len" in capabilities:
+        found["len"] = [torch.tensor(frames) for frames in predict_lengths(model, prefixes)]
     return {
-        f"greedy.{name}.{index}" if fixture.batched else f"greedy.{name}": ids.numpy().astype(np.int32)
+        f"greedy.{name}.{index}" if fixture.batched else f"greedy.{name}": np.array(ids, np.int32)
         for name, rows in found.items()
         for index, ids in enumerate(rows)
     }
