@@ -97,6 +97,11 @@ class Config:
                 f"dataset.tasks_list={self.dataset.tasks_list} needs len among model.capabilities="
                 f"{self.model.capabilities}"
             )
+        if "len" in tasks and self.model.loss_factors and not self.model.loss_factors.get("len"):
+            yield (
+                f"model.loss_factors={self.model.loss_factors} has no len, which dataset.tasks_list="
+                f"{self.dataset.tasks_list} is to learn: +model.loss_factors.len=1"
+            )
         if self.evaluation.kwargs.modality == "nar-len" and "len" not in self.model.capabilities:
             yield f"evaluation.kwargs.modality=nar-len needs len among model.capabilities={self.model.capabilities}"
 

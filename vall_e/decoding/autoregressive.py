@@ -84,7 +84,7 @@ def decode_level_zero(
 
 
 @torch.inference_mode()
-def transcribe(model: VallE, responses: Sequence[Tensor], steps: int, lang: int = 0) -> list[list[int]]:
+def transcribe(model: VallE, responses: Sequence[Tensor], steps: int, lang: int | None = 0) -> list[list[int]]:
     """Likeliest text ids of speech, bos and eos left out: codes int [T, Q] each."""
     bos, rows = torch.tensor([TEXT_BOS]), model.cfg.text_tokens
     prefixes = [ModelInput(task="stt", text=bos, response=response, lang=lang) for response in responses]

@@ -51,7 +51,7 @@ def prefix(given: Given) -> ModelInput:
 
 def written_down(model: VallE, given: Given) -> Tensor:
     """The likeliest text of a sample's response: int64 [n]."""
-    return torch.tensor(transcribe(model, [given.response], STT_STEPS, given.lang or 0)[0], dtype=torch.int64)
+    return torch.tensor(transcribe(model, [given.response], STT_STEPS, given.lang)[0], dtype=torch.int64)
 
 
 def ar_steps(fixture: Fixture) -> int:
