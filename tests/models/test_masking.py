@@ -13,9 +13,7 @@ from vall_e.models.masking import draw_mask, hidden_share, masking_chance
 
 
 def shares(ratio: float | str, seeds: int = 400, frames: int = 200) -> list[float]:
-    return [
-        float(draw_mask(frames, ratio, Generator().manual_seed(seed)).float().mean()) for seed in range(seeds)
-    ]
+    return [float(draw_mask(frames, ratio, Generator().manual_seed(seed)).float().mean()) for seed in range(seeds)]
 
 
 def test_time_hides_all_then_none() -> None:
@@ -33,7 +31,7 @@ def test_a_drawn_time_hides_any_share_and_a_middle_one_no_extreme() -> None:
     random, middle = shares("random"), shares("rand")
     assert sum(random) / len(random) == pytest.approx(2 / torch.pi, abs=0.04)
     assert min(random) < 0.1 and max(random) > 0.97
-    assert 0.2 < min(middle) and max(middle) < 0.99
+    assert min(middle) > 0.2 and max(middle) < 0.99
 
 
 @pytest.mark.parametrize("frames", [1, 5])

@@ -50,7 +50,7 @@ def decode_masked(
     generators: Sequence[Generator],
 ) -> list[Tensor]:
     """Codes of level 0 for each prefix: int64 [T], T that of its canvas; a row's codes do not depend on the others."""
-    steps = max(1, int(sampling.max_steps * (1 - sampling.denoise_start)))
+    steps = max(1, math.floor(round(sampling.max_steps * (1 - sampling.denoise_start), 6)))
     guide, draw = guidance(sampling, sampling.minimum_cfg_strength), level_zero_draw(sampling)
     for time in torch.linspace(sampling.denoise_start, 1, steps).tolist():
         extra = 1 / steps if sampling.remasking else 0.0
