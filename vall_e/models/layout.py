@@ -20,6 +20,9 @@ from torch import Tensor
 from .prompt import Prompt, prompt_length, prompt_targets
 from .tokens import IGNORED, LENGTH_STOP
 
+MASKED_HEAD = "NAR:0:0"
+"""Table and head of masked decoding, which says the hidden frames of level 0."""
+
 
 @dataclass(kw_only=True)
 class ModelInput:
@@ -105,7 +108,7 @@ def head_name(sample: ModelInput) -> str:
     if sample.task in ("stt", "len"):
         return sample.task
     if sample.mask is not None:
-        return "NAR:0:0"
+        return MASKED_HEAD
     return f"NAR:{sample.level - 1}:{sample.level}" if sample.level else "AR:0:0"
 
 

@@ -22,7 +22,7 @@ from .embeddings import (
     has_extra_row,
     response_tables,
 )
-from .layout import Layout, ModelInput, is_causal, lay_out, position_ids
+from .layout import MASKED_HEAD, Layout, ModelInput, is_causal, lay_out, position_ids
 from .llama import Llama
 from .lora.adapter import Adapter
 from .loss import LossOutput, predictions, read_heads, reduce_loss, score
@@ -199,7 +199,7 @@ class VallE(nn.Module):
             return embed_heard(self.resps_emb, codes, self.cfg.resp_levels, self.sums)
         if sample.mask is not None:
             hidden_codes = codes[:, 0].long().masked_fill(sample.mask.to(self.device), self.stop)
-            return self.resps_emb.read(self.tables.index("NAR:0:0"), hidden_codes)
+            return self.resps_emb.read(self.tables.index(MASKED_HEAD), hidden_codes)
         vectors = embed_response(self.resps_emb, codes, sample.level, self.sums)
         if sample.dropped is None:
             return vectors

@@ -38,7 +38,7 @@ def greedy_arrays(model: VallE, fixture: Fixture) -> dict[str, Array]:
     if "len" in capabilities:
         found["len"] = [torch.tensor(frames) for frames in predict_lengths(model, prefixes)]
     return {
-        f"greedy.{name}.{index}" if fixture.batched else f"greedy.{name}": np.array(ids, np.int32)
+        f"greedy.{name}.{index}" if fixture.batched else f"greedy.{name}": ids.numpy().astype(np.int32)
         for name, rows in found.items()
         for index, ids in enumerate(rows)
     }

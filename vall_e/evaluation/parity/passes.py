@@ -20,6 +20,9 @@ Passes = dict[str, list[ModelInput]]
 MIXED = "mixed_"
 """Begins the name of a pass with a response of its own, which the model half agrees with."""
 
+UNLEARNT = "masked_by_token"
+"""The pass whose response does not tell the codes that are hidden."""
+
 
 def passes(fixture: Fixture) -> Passes:
     """Every pass that the capabilities of the model permit."""
@@ -47,7 +50,7 @@ def masked_passes(given: Given, hidden: int) -> dict[str, ModelInput]:
     masked = replace(sample(given, "tts", 0, hidden), response=given.response[:, :1], mask=given.mask)
     covered = given.response[:, :1].masked_fill(given.mask[:, None], hidden)
     by_token = replace(masked, response=covered, mask=covered[:, 0] == hidden)
-    return {"masked": masked, "masked_by_token": by_token, "null": unconditional(masked)}
+    return {"masked": masked, UNLEARNT: by_token, "null": unconditional(masked)}
 
 
 def mixed_passes(fixture: Fixture) -> dict[str, ModelInput]:
