@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from tests.models.tiny import draw_codes, draw_text
+from tests.models.tiny import draw_codes
 from tests.small_run import losses, rows
+from vall_e.audio import open_codec
+from vall_e.config.codec import AudioBackend, CodecConfig
 from vall_e.config.composing import compose_config
-from vall_e.config.sampling import SamplingConfig
+from vall_e.config.inference import InferenceConfig
 from vall_e.config.schema import Config
 from vall_e.config.startup import open_job
-from vall_e.decoding.generate import SpeechRequest, generate_speech
+from vall_e.decoding.speaker import Speaker
 from vall_e.models.weights import load_weights
 from vall_e.training.loop import train
 
@@ -51,9 +54,10 @@ def test_a_small_model_learns_and_speaks(model: str, speech: Path, tmp_path: Pat
     assert any("nll.masked" in row for row in rows(tmp_path))
     assert any("nll.level0" in row for row in rows(tmp_path)) is ("ar" in cfg.model.capabilities)
     weights = load_weights(next(tmp_path.glob(f"ckpt/{cfg.model.full_name}/*.safetensors")), torch.device("cpu"))
-    request = SpeechRequest(tokens=draw_text(5), prompt=draw_codes(8))
-    codes = generate_speech(weights.model, [request], SamplingConfig(max_duration=40, max_steps=5), 0)[0]
-    assert 1 <= len(codes) <= 40 and codes.shape[1] == 8
+    codec = open_codec(AudioBackend.builtin, CodecConfig(), "cpu")
+    speaker = Speaker(weights, codec, InferenceConfig(phonemes=True, max_duration=40, max_steps=5))
+    wave = speaker.speak("həloʊ", draw_codes(8), seed=0).wave
+    assert 0 < len(wave) <= 40 * 320 and np.isfinite(wave).all()
 
 
 def test_a_run_goes_on_with_the_masks_that_it_would_have_drawn(speech: Path, tmp_path: Path) -> None:

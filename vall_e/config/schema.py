@@ -102,8 +102,13 @@ class Config:
                 f"model.loss_factors={self.model.loss_factors} has no len, which dataset.tasks_list="
                 f"{self.dataset.tasks_list} is to learn: +model.loss_factors.len=1"
             )
-        if self.evaluation.kwargs.modality == "nar-len" and "len" not in self.model.capabilities:
-            yield f"evaluation.kwargs.modality=nar-len needs len among model.capabilities={self.model.capabilities}"
+        modality = self.evaluation.kwargs.modality.lower()
+        needed = {"nar-len": "len", "ar+nar": "ar"}.get(modality)
+        if needed and needed not in self.model.capabilities:
+            yield (
+                f"evaluation.kwargs.modality={modality} needs {needed} among model.capabilities="
+                f"{self.model.capabilities}"
+            )
 
     def _adapter_problems(self) -> Iterator[str]:
         levels, named = self.model.resp_levels, dict[str, str]()

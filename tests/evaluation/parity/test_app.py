@@ -100,18 +100,22 @@ def test_every_pass_that_the_flags_permit_is_written(
 
 
 @pytest.mark.parametrize(
-    ("flag", "differing"),
-    [("audio_embedding_sums", "nar4.embeds"), ("split_classifiers", "nar4.logits"), ("noncausal_masks", "nar4.hidden")],
+    ("flag", "differing"), [("audio_embedding_sums", "nar4.embeds"), ("noncausal_masks", "nar4.hidden")]
 )
 def test_a_flag_of_the_fixture_is_obeyed(
     flag: str, differing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings: dict[str, Any] = {"capabilities": ["ar", "nar", "len"]}
-    plain = measured(monkeypatch, folder(tmp_path / "plain", ALONE | MASK, {flag: True}, **settings))
-    found = measured(monkeypatch, folder(tmp_path / "flagged", ALONE | MASK, {flag: False}, **settings))
-    assert found.keys() == plain.keys()
+    plain = measured(monkeypatch, folder(tmp_path / "plain", ALONE, {flag: True}))
+    found = measured(monkeypatch, folder(tmp_path / "flagged", ALONE, {flag: False}))
     assert not np.array_equal(found[differing], plain[differing])
-    assert np.array_equal(found["ar.embeds"], plain["ar.embeds"])
+    assert np.array_equal(found["ar.logits"], plain["ar.logits"])
+
+
+def test_one_head_tells_the_ids_of_all_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    capabilities = ["ar", "nar", "len"]
+    fixture = folder(tmp_path / "one", ALONE | MASK, {"split_classifiers": False}, capabilities=capabilities)
+    found = measured(monkeypatch, fixture)
+    assert {found[name].shape[1] for name in found if name.endswith(".logits")} == {1025}
 
 
 def test_unified_positions_are_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
