@@ -104,7 +104,7 @@ def say_masked(
     canvases = [
         blank(min(max(frames, 1), sampling.max_duration), model.stop)
         if codes is None or not sampling.denoise_start
-        else draft(codes, sampling.denoise_start, generator)
+        else draft(codes[: sampling.max_duration], sampling.denoise_start, generator)
         for codes, frames, generator in zip(drafts, lengths, generators, strict=True)
     ]
     return decode_masked(model, prefixes, canvases, sampling, generators)
