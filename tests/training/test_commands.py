@@ -156,6 +156,39 @@ def test_handlers_return_at_the_end() -> None:
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
 
 
+@pytest.fixture
+def launcher() -> Iterator[list[int]]:
+    """A launcher that goes on when it is to end and that waits for its own signal; what it heard."""
+    heard: list[int] = []
+    numbers = (signal.SIGTERM, signal.SIGUSR2)
+    before = [signal.signal(number, lambda number, _: heard.append(number)) for number in numbers]
+    yield heard
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+def test_the_signal_of_a_launcher_means_quit_and_is_handed_on(launcher: list[int]) -> None:
+    with Commands(StringIO()) as commands:
+        os.kill(os.getpid(), signal.SIGUSR2)
+        assert commands.poll(1) == [Command("quit")]
+    assert launcher == []
+    commands.signals.hand_on()
+    assert launcher == [signal.SIGUSR2]
+
+
+def test_a_job_that_outlives_sigterm_is_saved_by_it(launcher: list[int]) -> None:
+    with Commands(StringIO()) as commands:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert commands.poll(1) == [Command("save")]
+    commands.signals.hand_on()
+    assert launcher == []
+
+
+def test_a_signal_that_no_launcher_waits_for_keeps_its_meaning() -> None:
+    with Commands(StringIO()):
+        assert signal.getsignal(signal.SIGUSR2) is signal.SIG_DFL
+
+
 def test_outside_the_main_thread_signals_keep_their_meaning() -> None:
     before, during = signal.getsignal(signal.SIGTERM), []
 

@@ -3,55 +3,42 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import sys
-import threading
-from contextlib import suppress
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import TextIO
 
 from .command import FORMS, Command, Event, Scheduled, parse
+from .signals import Signals
 from .standard_input import StandardInput
 
 log = logging.getLogger(__name__)
-
-ENDING = b"\nEnding after this step; Ctrl-C again ends at once, without saving.\n"
 
 
 class Commands:
     """Inside the block, commands typed on stdin and signals are collected for `poll`.
 
-    SIGTERM and the first SIGINT (Ctrl-C) mean `quit`; a second SIGINT raises KeyboardInterrupt. The handlers that were
-    there before return at the end of the block. Signals can be handled in the main thread alone: elsewhere they keep
-    their meaning. A run in a shell script reads that script's stdin; `< /dev/null` keeps it from doing so.
+    What signals mean is said in `Signals`. A run in a shell script reads that script's stdin; `< /dev/null` keeps it
+    from doing so.
     """
 
     def __init__(self, stream: TextIO | None = None, *, reads: bool = True) -> None:
         """`stream` in place of stdin; without `reads` signals alone are heeded, as on all ranks but the first."""
         self._stream, self._reads = stream, reads
         self._scheduled: list[Scheduled] = []
-        self._signalled: str | None = None
-        self._interrupted = False
-        self._previous: dict[int, signal._HANDLER] = {}
+        self.signals = Signals()
 
     def __enter__(self) -> Commands:
         stream = sys.stdin if self._stream is None else self._stream
         self._input = StandardInput(stream if self._reads else None)
         if self._input.open:
             log.info("Commands while it runs: %s", ", ".join(FORMS))
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
-                self._previous[number] = signal.signal(number, self._on_signal)
+        self.signals.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, handler in self._previous.items():
-            # A handler that was not set from Python cannot be set from Python again.
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        self._previous.clear()
+        self.signals.__exit__(kind, error, trace)
 
     def poll(self, step: int) -> list[Command]:
         """What is to be done after `step` steps, in the order it was asked for; never waits."""
@@ -63,10 +50,9 @@ class Commands:
         due = [event for event in self._scheduled if event.step <= step]
         self._scheduled = [event for event in self._scheduled if event.step > step]
         commands = [event.command for event in due]
-        if self._signalled:
-            log.info("%s: quit", self._signalled)
-            self._signalled = None
-            commands.append(Command("quit"))
+        for name, command in self.signals.poll().items():
+            log.info("%s: %s", name, command)
+            commands.append(command)
         return commands
 
     def _take(self, line: str, step: int) -> None:
@@ -86,13 +72,3 @@ class Commands:
 
     def _pending(self, step: int) -> list[Scheduled]:
         return sorted((event for event in self._scheduled if event.step > step), key=lambda event: event.step)
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT:
-            if self._interrupted:
-                raise KeyboardInterrupt
-            self._interrupted = True
-            # Not through logging: the signal may have come amid a line being logged.
-            with suppress(OSError):
-                os.write(2, ENDING)
-        self._signalled = signal.Signals(number).name
