@@ -82,6 +82,14 @@ def test_clearing_keeps_what_was_asked_for_now(keyboard: Keyboard) -> None:
     assert commands.poll(1) == [Command("save")]
 
 
+def test_some_commands_can_be_asked_for_alone(keyboard: Keyboard) -> None:
+    commands, type_ = keyboard
+    type_("save\neval\nlr 0.5\n")
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert commands.poll(0, only=("eval", "eval_quit")) == [Command("eval")]
+    assert commands.poll(1) == [Command("save"), Command("lr", 0.5), Command("quit")]
+
+
 def test_the_remaining_time_can_be_asked_for(keyboard: Keyboard) -> None:
     commands, type_ = keyboard
     type_("time\ntime to 500\n")
@@ -134,13 +142,39 @@ def test_files_and_what_has_no_descriptor_are_not_read(tmp_path: Path) -> None:
         assert commands.poll(1) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_means_quit(keyboard: Keyboard, number: int) -> None:
+@pytest.mark.parametrize(
+    ("number", "meaning"),
+    [(signal.SIGTERM, "quit"), (signal.SIGINT, "quit"), (signal.SIGUSR1, "save"), (signal.SIGUSR2, "eval")],
+)
+def test_a_signal_means_a_command(keyboard: Keyboard, number: int, meaning: str) -> None:
     commands, type_ = keyboard
-    type_("save\n")
+    type_("export\n")
     os.kill(os.getpid(), number)
-    assert commands.poll(1) == [Command("save"), Command("quit")]
+    assert commands.poll(1) == [Command("export"), Command(meaning)]
     assert commands.poll(2) == []
+
+
+def test_different_signals_are_all_heeded(keyboard: Keyboard) -> None:
+    for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGUSR1):
+        os.kill(os.getpid(), number)
+    assert keyboard[0].poll(1) == [Command("save"), Command("quit")]
+
+
+def test_lines_added_to_a_file_are_commands(tmp_path: Path) -> None:
+    path = tmp_path / "commands"
+    path.write_text("quit\n")  # of before
+    with Commands(StringIO(), path) as commands:
+        assert commands.poll(1) == []
+        with path.open("a") as file:
+            file.write("save\nlr 0.5@4\nev")
+        assert commands.poll(2) == [Command("save")]
+        with path.open("a") as file:
+            file.write("al\n")
+        assert commands.poll(3) == [Command("eval")]
+        path.write_text("time\n")
+        assert commands.poll(4) == [Command("lr", 0.5), Command("time")]
+        path.unlink()
+        assert commands.poll(5) == []
 
 
 def test_a_second_interrupt_ends_at_once(keyboard: Keyboard) -> None:
@@ -184,9 +218,14 @@ def test_a_job_that_outlives_sigterm_is_saved_by_it(launcher: list[int]) -> None
     assert launcher == []
 
 
-def test_a_signal_that_no_launcher_waits_for_keeps_its_meaning() -> None:
-    with Commands(StringIO()):
-        assert signal.getsignal(signal.SIGUSR2) is signal.SIG_DFL
+def test_an_ignored_signal_stays_ignored() -> None:
+    before = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    try:
+        with Commands(StringIO()) as commands:
+            os.kill(os.getpid(), signal.SIGUSR1)
+            assert commands.poll(1) == []
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 def test_outside_the_main_thread_signals_keep_their_meaning() -> None:

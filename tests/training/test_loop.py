@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from vall_e.engines.checkpoint import load_states
 from vall_e.errors import CheckpointError, WeightsError
 from vall_e.models.weights import load_weights
 from vall_e.training.loop import train
-from vall_e.training.run import open_run
+from vall_e.training.run import Run, open_run
 
 
 @contextmanager
@@ -220,3 +220,34 @@ def test_codes_of_other_codec_weights_are_refused(speech: Path, tmp_path: Path) 
     write_speech(tmp_path / "other.h5", replace(identity(), digest="f" * 16))
     with pytest.raises(ValueError, match="prepared with other weights of the codec builtin"):
         train(small(tmp_path / "other.h5"), tmp_path / "run")
+
+
+def test_every_step_tells_its_pace(speech: Path, tmp_path: Path) -> None:
+    train(small(speech), tmp_path)
+    steps = [row for row in rows(tmp_path) if "loss" in row]
+    for row in steps:
+        assert row["seconds"] > 0 and 0 <= row["data_wait"] <= 1 and row["memory_gib"] > 0.05
+    assert steps[0]["remaining_hours"] > 0 == steps[-1]["remaining_hours"]
+
+
+def test_eval_quit_before_the_first_batch_evaluates_and_ends(
+    speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with typed(monkeypatch, "save\neval_quit\n"):
+        train(small(speech, evaluation__size=1, export_on_quit=False), tmp_path)
+    assert not losses(tmp_path) and not checkpoints(tmp_path).exists()
+    assert [row["step"] for row in rows(tmp_path) if "val.mel_stft" in row] == [0]
+
+
+def test_lines_added_to_the_commands_of_a_run_are_obeyed(
+    speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def log_and_tell(run: Run, values: Mapping[str, float]) -> None:
+        log(run, values)
+        with (tmp_path / "commands").open("a") as file:
+            file.write(f"quit@{run.engine.global_step + 1}\n")
+
+    log = Run.log
+    monkeypatch.setattr(Run, "log", log_and_tell)
+    train(small(speech), tmp_path)
+    assert sorted(losses(tmp_path)) == [1, 2]

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -44,11 +43,6 @@ def ended(launch: subprocess.Popen[str]) -> str:
     return told
 
 
-def job(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "job.json").read_text())
-    return found
-
-
 def wait_for_step(folder: Path, launch: subprocess.Popen[str]) -> None:
     """Return when a step is logged."""
     metrics = folder / "metrics.jsonl"
@@ -68,17 +62,9 @@ def test_each_job_of_a_sweep_is_a_job_of_the_cluster(speech: Path, tmp_path: Pat
     assert [sorted(losses(folder / name)) for name in ("0", "1")] == [[1, 2, 3, 4]] * 2
 
 
-def test_the_tasks_of_a_job_are_the_ranks_of_a_run(speech: Path, tmp_path: Path) -> None:
-    told = ended(started(tmp_path, speech, *TRAIN, "hydra.run.dir=run"))
-    folder = tmp_path / "run"
-    assert "parameters on 2 ranks" in (folder / "train.log").read_text(), told
-    assert (folder / "logs" / "rank1.log").is_file()
-    assert sorted(losses(folder)) == [1, 2, 3, 4]
-    assert len(json.loads((folder / "environment.json").read_text())) == 1
-    assert job(folder)["status"] == "finished" and job(folder)["objective"] > 0
-
-
-def test_a_job_whose_time_is_over_saves_and_goes_on_when_it_is_run_again(speech: Path, tmp_path: Path) -> None:
+def test_the_ranks_of_a_job_whose_time_is_over_save_and_go_on_when_it_is_run_again(
+    speech: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "run"
     launch = started(tmp_path, speech, *TRAIN, "hydra.run.dir=run", "trainer.iterations=60")
     wait_for_step(folder, launch)
@@ -87,5 +73,8 @@ def test_a_job_whose_time_is_over_saves_and_goes_on_when_it_is_run_again(speech:
     log = (folder / "train.log").read_text()
     stopped = re.search(r"SIGUSR2: quit.*Stopped at step (\d+)", log, re.DOTALL)
     assert stopped and f"Resumed from {checkpoints(folder)}/{stopped[1]} at step {stopped[1]}" in log
+    assert log.count("parameters on 2 ranks") == 2 and (folder / "logs" / "rank1.log").is_file()
+    assert len(json.loads((folder / "environment.json").read_text())) == 2
     assert sorted(losses(folder)) == list(range(1, 61))
-    assert job(folder)["status"] == "finished"
+    job = json.loads((folder / "job.json").read_text())
+    assert job["status"] == "finished" and job["objective"] > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from enum import Enum
 from textwrap import fill
 from typing import Any
 
@@ -11,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from .codec_training import CodecTrainingConfig
 from .export import ExportConfig
 from .nearest import groups, options
+from .plot import PlotConfig
 from .schema import Config
 
 LEFT = 44  # characters of the left column at most
@@ -151,6 +153,21 @@ APPS = {
         ),
         root=ExportConfig,
     ),
+    "plot": App(
+        module="vall_e.plot",
+        script="vall-e-plot",
+        purpose="Draw the curves of training runs together, as a picture and as a page to point at.",
+        examples=(
+            ("runs=[runs/demo]", "loss, accuracy and mel-STFT of a run"),
+            ("runs=[runs/a,runs/b]", "two runs, in the same charts"),
+            ("runs=[runs/a] metrics=[loss,grad_norm,nll.level*]", "other metrics"),
+            ("runs=[runs/a] smoothing=0", "every point as it is"),
+            ("runs=[runs/a,runs/b] x_axis=time", "over hours"),
+            ("runs=[runs/a] folder=docs name=demo formats=[png]", "docs/demo.png alone"),
+        ),
+        settings=tuple(f.name for f in fields(PlotConfig)),
+        root=PlotConfig,
+    ),
     "speak": App(
         module="vall_e",
         script="vall-e",
@@ -227,7 +244,7 @@ def _assigned(key: str, config: DictConfig | None) -> str:
     value = OmegaConf.select(config, key) if config is not None else None
     if config is None:
         return key
-    return f"{key}={'null' if value is None else value}"
+    return f"{key}={value.name if isinstance(value, Enum) else 'null' if value is None else value}"
 
 
 def _meaning(root: type, key: str) -> str:

@@ -15,6 +15,10 @@ SCHEDULE_FREE = ("adamw", "sgd")
 """Optimizers of which there is a schedule-free kind."""
 DEEPSPEED_SCHEDULERS = ("onecycle", "lrrangetest")
 SCHEDULER_PARAMS = ("total_num_steps", "cos_min_ratio")
+NO_AUTOTUNER = (
+    "scripts that are started with DeepSpeed's JSON file, which this one is not: "
+    "sweep over hyperparameters.batch_size instead, python -m vall_e.train -m hyperparameters.batch_size=8,16,32"
+)
 DISTILLATION_LOSSES = ("kl", "mse")
 TEACHING = ("teacher_alpha", "teacher_temperature", "teacher_loss_fn")
 
@@ -46,7 +50,7 @@ class HyperparametersConfig:
     scheduler_params: dict[str, float] = setting(
         {}, "total_num_steps (default trainer.iterations) and cos_min_ratio (default 0)."
     )
-    autotune: bool = setting(False, "Let DeepSpeed search for fast settings.", needs="the search of DeepSpeed")
+    autotune: bool = setting(False, "Let DeepSpeed search for fast settings.", needs=NO_AUTOTUNER)
     autotune_params: dict[str, Any] = setting({}, "Arguments of that search.")
     torch_optimizer: bool = setting(False, "Under DeepSpeed: the optimizer is torch's, not DeepSpeed's.")
     torch_scheduler: bool = setting(False, "Under DeepSpeed: the schedule is ours, not DeepSpeed's.")

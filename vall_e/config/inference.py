@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from .deepspeed import NO_POLICY
 from .sampling import SamplingConfig
 from .setting import setting
 from .trainer import FLOAT8_NEEDS, Backend, WeightDtype
@@ -30,9 +31,7 @@ class SpokenTask(Enum):
 class InferenceConfig(SamplingConfig):
     """How a text is spoken."""
 
-    backend: Backend = setting(
-        Backend.local, "What runs the model.", options_need={"deepspeed": "the inference of DeepSpeed"}
-    )
+    backend: Backend = setting(Backend.local, "What runs the model.", options_need={"deepspeed": NO_POLICY})
     task: SpokenTask = setting(
         SpokenTask.tts, "Speak a text (tts), or write a recording down (stt).", options_need={"stt": "speech to text"}
     )

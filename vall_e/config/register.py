@@ -19,6 +19,7 @@ from .inference import InferenceConfig
 from .lora import LoraConfig
 from .model import ModelConfig
 from .optimizations import OptimizationsConfig
+from .plot import PlotConfig
 from .resolvers import register_resolvers
 from .schema import Config
 from .search_path import InstalledFragments
@@ -61,6 +62,7 @@ def register() -> None:
     store.store(group="schema", name="config", node=root, provider="vall_e")
     store.store(group="schema", name="codec_training", node=CodecTrainingConfig, provider="vall_e")
     store.store(group="schema", name="export", node=ExportConfig, provider="vall_e")
+    store.store(group="schema", name="plot", node=PlotConfig, provider="vall_e")
 
 
 class SharedSchemas(dict[str, Any]):

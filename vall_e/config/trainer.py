@@ -88,7 +88,7 @@ class TrainerConfig:
         None, "Collect Python's garbage before every step, or before every micro-batch (substep)."
     )
     tensorboard: bool = setting(True, "Write TensorBoard curves beside metrics.jsonl.")
-    wandb: bool = setting(False, "Log to Weights & Biases.", needs="logging to Weights & Biases")
+    wandb: bool = setting(False, "Log to Weights & Biases, too, with the extra wandb.")
     load_webui: bool = setting(False, "Open the web page beside the run.", needs="the web page")
     deepspeed: DeepSpeedConfig = setting(DeepSpeedConfig, "DeepSpeed.")
 

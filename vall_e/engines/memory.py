@@ -1,7 +1,8 @@
-"""What it looks like when memory runs out, and what a user is told then."""
+"""How much memory is taken, what it looks like when it runs out, and what a user is told then."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import torch
@@ -34,3 +35,15 @@ def advice(cfg: Config, device: torch.device, step: int, micro_batches: Sequence
         f"lower hyperparameters.batch_size={cfg.hyperparameters.batch_size} and raise "
         "hyperparameters.gradient_accumulation_steps, or lower dataset.duration_range"
     )
+
+
+def peak_memory(device: torch.device) -> float:
+    """GiB at most taken so far: by tensors on a GPU, else by this process in main memory; 0 where it cannot be told."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    if sys.platform == "win32":
+        return 0.0
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from vall_e.config.nearest import hint
 
-PLAIN = ("save", "eval", "export", "quit")
-FORMS = ("save", "eval", "export", "quit", "lr X", "time [to N]", "event [show]", "event clear", "COMMAND@N")
+PLAIN = ("save", "eval", "export", "quit", "eval_quit")
+FORMS = (*PLAIN, "lr X", "time [to N]", "event [show]", "event clear", "COMMAND@N")
 WORDS = (*PLAIN, "lr", "time", "event")
 
 
 @dataclass(frozen=True)
 class Command:
-    """What a run is told: save, eval, export, quit, lr (value: the learning rate), time (value: a step, or None)."""
+    """What a run is told: one of PLAIN, lr (value: the learning rate) or time (value: a step, or None)."""
 
     name: str
     value: float | None = None

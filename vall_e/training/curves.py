@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from vall_e.atomic import replacing
 
-from .metrics_log import read_metrics
+from .trackers.json_lines import read_metrics
 
 log = logging.getLogger(__name__)
 
@@ -64,10 +65,15 @@ def plot_curves(metrics: Path, out: Path) -> None:
 
 def read_curves(metrics: Path) -> dict[str, Curve]:
     """(steps, values), float64 [points] each, of every metric; points that are not finite are left out."""
+    return {name: curve for name, curve in read_columns(metrics).items() if name != "time"}
+
+
+def read_columns(metrics: Path) -> dict[str, Curve]:
+    """As `read_curves`, with the column `time` too: seconds since 1970."""
     points: dict[str, list[tuple[float, float]]] = {}
     for row in read_metrics(metrics):
         for name, value in row.items():
-            if name not in ("step", "time") and isinstance(value, (int, float)):
+            if name != "step" and isinstance(value, (int, float)) and math.isfinite(value):
                 points.setdefault(name, []).append((row["step"], value))
     arrays = {name: np.array(found, np.float64).T for name, found in points.items()}
     return {name: (array[0], array[1]) for name, array in arrays.items()}
@@ -84,10 +90,10 @@ def smoothed(values: Numbers) -> Numbers:
 
 
 def _shown(panel: Panel, curves: dict[str, Curve]) -> list[str]:
-    return sorted((name for name in curves if re.fullmatch(panel.names, name)), key=_natural)
+    return sorted((name for name in curves if re.fullmatch(panel.names, name)), key=natural)
 
 
-def _natural(name: str) -> list[Any]:
+def natural(name: str) -> list[Any]:
     """Orders level10 after level9."""
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 

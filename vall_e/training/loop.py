@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections import deque
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -14,6 +15,7 @@ from typing import Any
 from tqdm import tqdm
 
 from vall_e.config.schema import Config
+from vall_e.engines.memory import peak_memory
 from vall_e.engines.ranks import Ranks, joined_ranks
 from vall_e.errors import MemoryExhausted, RankLostError
 
@@ -21,8 +23,8 @@ from .command import Command
 from .commands import Commands
 from .curves import plot_curves
 from .folder_lock import sole_user
-from .metrics_log import read_metrics
 from .run import Run, open_run
+from .trackers.json_lines import read_metrics
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +43,7 @@ def train(cfg: Config, folder: Path) -> float:
             stack.enter_context(sole_user(folder))
         run = stack.enter_context(closing(open_run(cfg, folder, ranks)))
         describe(run)
-        commands = stack.enter_context(Commands(reads=ranks.first))
+        commands = stack.enter_context(Commands(file=folder / "commands", reads=ranks.first))
         with progress_bar(run) as bar:
             told_to_quit = go_on(run, commands, bar)
         loss = finish(run, told_to_quit=told_to_quit)
@@ -50,13 +52,15 @@ def train(cfg: Config, folder: Path) -> float:
 
 
 def go_on(run: Run, commands: Commands, bar: Bar) -> bool:
-    """Make steps until none is left (False) or the run is told to quit (True)."""
+    """Make steps until none is left (False) or the run is told to quit (True); before the first it may evaluate."""
+    if obey(run, agreed(run.ranks, commands.poll(run.engine.global_step, only=("eval", "eval_quit")))):
+        return True
     while run.engine.global_step < run.cfg.trainer.iterations:
         with saved_alone(run):
             stats = make_step(run)
         with saved_alone(run):
             step = run.engine.global_step
-            run.log(stats | {"epoch": run.loader.epoch})
+            run.log(stats | {"epoch": run.loader.epoch, "tokens": run.engine.tokens})
             show(bar, stats)
             told = agreed(run.ranks, commands.poll(step))
             if obey(run, told):
@@ -66,17 +70,23 @@ def go_on(run: Run, commands: Commands, bar: Bar) -> bool:
 
 
 def make_step(run: Run) -> dict[str, float]:
-    """Load the micro-batches of an optimizer step and make it.
+    """Load the micro-batches of an optimizer step and make it; returns what is to be logged.
 
     If not even single samples fit into memory the run is saved, so that it goes on behind this batch.
     """
+    began = time.perf_counter()
+    micro_batches = list(islice(run.loader, run.cfg.hyperparameters.gradient_accumulation_steps))
+    waited = time.perf_counter() - began
     try:
-        return run.engine.step(list(islice(run.loader, run.cfg.hyperparameters.gradient_accumulation_steps)))
+        stats = run.engine.step(micro_batches)
     except MemoryExhausted:
         if run.cfg.trainer.save_on_oom:
             run.save()
             run.writer.finish()
         raise
+    seconds = time.perf_counter() - began
+    pace = {"seconds": seconds, "data_wait": waited / seconds, "memory_gib": peak_memory(run.engine.device)}
+    return stats | pace | {"remaining_hours": remaining_seconds(run, run.cfg.trainer.iterations) / 3600}
 
 
 @contextmanager
@@ -134,6 +144,9 @@ def obey(run: Run, commands: list[Command]) -> bool:
                 tell_remaining_time(run, command.value)
             case "quit":
                 return True
+            case "eval_quit":
+                run.evaluate()
+                return True
     return False
 
 
@@ -186,7 +199,7 @@ def show(bar: Bar, stats: dict[str, float]) -> None:
     accuracy = next((value for name, value in stats.items() if name.endswith("acc")), float("nan"))
     bar.set_postfix_str(
         f"loss {stats['loss']:.3f}, accuracy {accuracy:.0%}, {stats['tokens_per_second']:,.0f} tokens/s, "
-        f"padding {stats['padding_waste']:.0%}",
+        f"padding {stats['padding_waste']:.0%}, data wait {stats['data_wait']:.0%}",
         refresh=False,
     )
     bar.update()
@@ -194,6 +207,14 @@ def show(bar: Bar, stats: dict[str, float]) -> None:
 
 def tell_remaining_time(run: Run, step: float | None) -> None:
     """Log how long the run will take to `step`, or to its end."""
-    missing = max(0, int(step or run.cfg.trainer.iterations) - run.engine.global_step)
-    seconds = missing * run.seconds_per_step()
-    log.info("%d steps, about %.0f minutes", missing, seconds / 60)
+    last = int(step or run.cfg.trainer.iterations)
+    if run.engine.global_step == run.first_step:
+        log.info("How long it takes is known after the first step")
+        return
+    missing = max(0, last - run.engine.global_step)
+    log.info("%d steps, about %.0f minutes", missing, remaining_seconds(run, last) / 60)
+
+
+def remaining_seconds(run: Run, last: int) -> float:
+    """Until step `last`, if the rest goes as this launch went so far, evaluations and saves included."""
+    return max(0, last - run.engine.global_step) * run.seconds_per_step()

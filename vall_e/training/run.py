@@ -32,7 +32,7 @@ from vall_e.evaluation.evaluator import Evaluator
 from vall_e.models.vall_e import VallE
 from vall_e.text import Tokenizer, open_tokenizer
 
-from .metrics_log import MetricsLog
+from .metrics_log import MetricsLog, open_metrics_log
 from .run_files import RunFiles
 
 log = logging.getLogger(__name__)
@@ -212,7 +212,7 @@ def open_run(cfg: Config, folder: Path, ranks: Ranks = ALONE) -> Run:
         loader=open_loader(training, cfg.dataset, cfg.hyperparameters.batch_size, cfg.seed, ranks.rank, ranks.size),
         validation=SampleCursor(validation, cfg.seed),
         evaluator=Evaluator(codec, cfg.evaluation, cfg.seed),
-        metrics=MetricsLog(folder, cfg.trainer.tensorboard) if ranks.first else None,
+        metrics=open_metrics_log(cfg, folder, project=RunFiles(cfg, folder).checkpoints.name) if ranks.first else None,
         writer=BackgroundWriter(),
         started=ranks.share(int(time.time())),
     )

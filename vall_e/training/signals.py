@@ -1,39 +1,42 @@
-"""What the system and a launcher signal while a run goes on."""
+"""What the system, a user or a launcher signals while a run goes on."""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
+from collections.abc import Collection
 from contextlib import suppress
 from types import FrameType, TracebackType
 
-from .command import Command
+from .command import WORDS
 
+MEANINGS = {"SIGTERM": "quit", "SIGINT": "quit", "SIGUSR1": "save", "SIGUSR2": "eval"}
+LAUNCHED = {"SIGTERM": "save", "SIGUSR1": "quit", "SIGUSR2": "quit"}
+"""What they mean where a launcher has set a handler before, as submitit does: the last two end the time of its job."""
 ENDING = b"\nEnding after this step; Ctrl-C again ends at once, without saving.\n"
-LAUNCHERS = (signal.SIGUSR1, signal.SIGUSR2)
-"""With one of these a launcher such as submitit tells that the time of its job is over."""
 
 
 class Signals:
-    """Inside the block, signals become commands for `poll`; the handlers that were there before return at its end.
+    """Inside the block, signals are collected for `poll`; the handlers that were there before return at its end.
 
-    The first SIGINT (Ctrl-C) means `quit`, a second one raises KeyboardInterrupt. SIGTERM means `quit`; where a
-    launcher has a handler for it, as its jobs outlive it, `save`. A signal of `LAUNCHERS` that has a handler means
-    `quit`, and waits for `hand_on`. Signals can be handled in the main thread alone: elsewhere they keep their meaning.
+    A second SIGINT (Ctrl-C) raises KeyboardInterrupt. SIGUSR1 and SIGUSR2 that end the time of a launcher's job wait
+    for `hand_on`; ignored ones stay so. Signals can be handled in the main thread alone: elsewhere they keep their
+    meaning.
     """
 
     def __init__(self) -> None:
-        self._meanings: dict[int, Command] = {}
+        self._meanings: dict[str, str] = {}
         self._previous: dict[int, signal._HANDLER] = {}
-        self._found: list[int] = []
-        self._interrupted = False
+        self._found: list[str] = []
         self._to_hand_on: int | None = None
+        self._interrupted = False
 
     def __enter__(self) -> Signals:
         if threading.current_thread() is threading.main_thread():
             self._meanings = meanings()
-            self._previous = {number: signal.signal(number, self._on_signal) for number in self._meanings}
+            numbers = [signal.Signals[name] for name in self._meanings]
+            self._previous = {number: signal.signal(number, self._on_signal) for number in numbers}
         return self
 
     def __exit__(
@@ -44,13 +47,15 @@ class Signals:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         self._previous.clear()
 
-    def poll(self) -> dict[str, Command]:
-        """Command by name of the signal, of those that came since the last time."""
-        found, self._found = self._found, []
-        return {signal.Signals(number).name: self._meanings[number] for number in found}
+    def poll(self, only: Collection[str] = WORDS) -> dict[str, str]:
+        """Words of commands, of those in `only`, by name of the signal that came since the last time."""
+        found = {name: self._meanings[name] for name in self._found if self._meanings[name] in only}
+        for name in found:
+            self._found.remove(name)
+        return found
 
     def hand_on(self) -> None:
-        """Give the launcher's signal to its handler, which may end the process and ask for its job to be run again."""
+        """Give the launcher its signal; it may end the process and have the job run again. After the block."""
         if self._to_hand_on is not None:
             signal.raise_signal(self._to_hand_on)
 
@@ -62,15 +67,21 @@ class Signals:
             # Not through logging: the signal may have come amid a line being logged.
             with suppress(OSError):
                 os.write(2, ENDING)
-        if number in LAUNCHERS:
+        name = signal.Signals(number).name
+        if "USR" in name and self._meanings[name] == "quit":
             self._to_hand_on = number
-        self._found.append(number)
+        if name not in self._found:
+            self._found.append(name)
 
 
-def meanings() -> dict[int, Command]:
-    """What each signal that is heeded means, given the handlers that are set."""
-    launchers: dict[int, Command] = {
-        number: Command("quit") for number in LAUNCHERS if callable(signal.getsignal(number))
-    }
-    ending = Command("save" if callable(signal.getsignal(signal.SIGTERM)) else "quit")
-    return {signal.SIGINT: Command("quit"), signal.SIGTERM: ending, **launchers}
+def meanings() -> dict[str, str]:
+    """The word of the command that each signal means, given the handlers that are set."""
+    found: dict[str, str] = {}
+    for name, meaning in MEANINGS.items():
+        number = getattr(signal, name, None)  # Windows has no SIGUSR1
+        handler = signal.SIG_IGN if number is None else signal.getsignal(number)
+        if callable(handler):
+            found[name] = LAUNCHED.get(name, meaning)
+        elif handler is signal.SIG_DFL or "USR" not in name:
+            found[name] = meaning
+    return found

@@ -13,12 +13,13 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from ..codec_training import CodecTrainingConfig
 from ..export import ExportConfig
 from ..lora import LoraConfig
+from ..plot import PlotConfig
 from ..register import LINKS
 from ..schema import Config
 from ..setting import Rule, shown
 
 WORDS = {int: "whole number", float: "number", bool: "true or false", str: "text", NoneType: "null", Any: "any value"}
-ALONE = {"train_codec": CodecTrainingConfig, "export": ExportConfig}
+ALONE = {"train_codec": CodecTrainingConfig, "export": ExportConfig, "plot": PlotConfig}
 """Apps with a root of their own, whose settings are no settings of a run."""
 LINKED = re.compile(r"\$\{([\w.]+)\}")
 

@@ -40,7 +40,7 @@ def overview() -> str:
         [
             "Look at the settings: `show NAME` explains each of the groups, sections and settings.",
             titled("Groups (group=OPTION)", [(group, about(group)) for group in groups()]),
-            titled("Sections (section.setting=VALUE; those of config, train_codec and export without a prefix)", inner),
+            titled("Sections (section.setting=VALUE; those of config and of apps without a prefix)", inner),
             titled("Examples", [(f"python -m vall_e.config {command}", meaning) for command, meaning in EXAMPLES]),
         ]
     )

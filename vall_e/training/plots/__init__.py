@@ -1,0 +1,1 @@
+"""The curves of several runs, as a picture and as a page."""

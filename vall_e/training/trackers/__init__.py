@@ -1,0 +1,1 @@
+"""What records the numbers of a run, one recorder a file."""
