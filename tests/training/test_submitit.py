@@ -62,9 +62,7 @@ def test_each_job_of_a_sweep_is_a_job_of_the_cluster(speech: Path, tmp_path: Pat
     assert [sorted(losses(folder / name)) for name in ("0", "1")] == [[1, 2, 3, 4]] * 2
 
 
-def test_the_ranks_of_a_job_whose_time_is_over_save_and_go_on_when_it_is_run_again(
-    speech: Path, tmp_path: Path
-) -> None:
+def test_a_job_whose_time_is_over_saves_and_goes_on_when_it_is_run_again(speech: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     launch = started(tmp_path, speech, *TRAIN, "hydra.run.dir=run", "trainer.iterations=60")
     wait_for_step(folder, launch)
