@@ -16,7 +16,9 @@ from vall_e.engines.ranks import ALONE
 
 pytest.importorskip("deepspeed")
 
-STEPS = 10
+STEPS = 20
+MOVED_STEPS = 8
+"""Compared after a move: noise grows from step to step, and a state that was not restored shows at once."""
 ENGINES = ("ddp", "fsdp", "zero0", "zero1", "zero2", "zero3")
 TIGHT = ("tight-ddp", "tight-zero2")
 MOVED = ("ddp@zero3", "zero0@ddp", "zero1@zero2", "zero2@one", "zero3@zero1", "fsdp@zero1", "zero1@fsdp")
@@ -70,7 +72,8 @@ def test_two_ranks_make_the_steps_of_one_process(out: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", MOVED)
 def test_a_checkpoint_moves_between_engines_and_numbers_of_ranks(out: Path, name: str) -> None:
-    for step, (found, expected) in enumerate(zip(losses(out, name), losses(out, "one")[STEPS:], strict=True)):
+    both = zip(losses(out, name), losses(out, "one")[STEPS : STEPS + MOVED_STEPS], strict=False)
+    for step, (found, expected) in enumerate(both):
         assert found == pytest.approx(expected, abs=2e-4 * (STEPS + step + 1)), f"step {STEPS + step + 1}"
 
 
