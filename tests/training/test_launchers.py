@@ -20,7 +20,7 @@ BIN = Path(sys.executable).parent
 EVALUATED = ("evaluation.size=1", "evaluation.frequency=2", "evaluation.kwargs.max_duration=8")
 LAUNCHERS = {
     "torchrun": ["--nproc-per-node=2", "--module", "vall_e.train", "trainer=ddp"],
-    "deepspeed": ["--num_accelerators=2", "--no_local_rank", "--module", "vall_e.train", "trainer=deepspeed"],
+    "deepspeed": ["--num_accelerators=2", "--module", "vall_e.train", "trainer=deepspeed"],
 }
 
 
