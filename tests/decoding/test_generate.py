@@ -63,7 +63,9 @@ def test_masked_speech_is_as_long_as_the_model_predicts() -> None:
 def test_a_draft_is_bettered_from_the_start_that_is_asked_for() -> None:
     model, given = tiny_model(capabilities=["nar", "len"]), draw_codes(40, 9)[:, 0]
     request = replace(REQUESTS[0], draft=given)
-    codes = generate_speech(model, [request], replace(MASKED, denoise_start=0.8, remasking=False), 0)[0]
+    codes = generate_speech(model, [request], replace(MASKED, max_duration=60, denoise_start=0.8, remasking=False), 0)[
+        0
+    ]
     assert codes.shape == (40, 8)
     assert 20 < int((codes[:, 0] == given).sum()) < 40
 

@@ -123,3 +123,25 @@ def test_what_is_read_can_be_written_as_ours(model: VallE, tmp_path: Path) -> No
     save_weights(tmp_path / "ours.safetensors", **vars(content))
     again = read_weights(tmp_path / "ours.safetensors")
     assert (again.config, again.codec, again.step) == (content.config, content.codec, content.step)
+
+
+def test_heads_of_lengths_and_masks_lose_the_rows_that_mean_nothing(tmp_path: Path) -> None:
+    capabilities = ["ar", "nar", "len"]
+    flags = {"audio_embedding_sums_mode": "legacy", "noncausal_masks": False}
+    model, wide = (tiny_model(flags, capabilities=capabilities) for _ in range(2))
+    for index, rows in ((8, 1025), (10, 256)):
+        head = torch.nn.Linear(32, rows)
+        head.load_state_dict(
+            {
+                name: torch.cat([tensor, torch.ones(rows - len(tensor), *tensor.shape[1:])])
+                for name, tensor in model.classifiers.proj[index].state_dict().items()
+            }
+        )
+        wide.classifiers.proj[index] = head
+    wide.register_parameter("time_emb", torch.nn.Parameter(torch.ones(3)))
+    metadata = published(model, None, name="ar+nar-len", capabilities=capabilities)
+    tensors = {name.replace("time_emb", "time_emb.mlp.0.bias"): t for name, t in wide.state_dict().items()}
+    save_file(tensors, tmp_path / "w.sft", {key: json.dumps(value) for key, value in metadata.items()})
+    loaded = load_weights(tmp_path / "w.sft", CPU).model.state_dict()
+    assert loaded.keys() == model.state_dict().keys()
+    assert all(loaded[name].equal(tensor) for name, tensor in model.state_dict().items())

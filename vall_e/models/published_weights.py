@@ -20,6 +20,7 @@ from vall_e.config.seal import problems
 from vall_e.errors import TextError, WeightsError
 from vall_e.text import IpaTokenizer, NaiveTokenizer, Tokenizer, open_tokenizer
 
+from .vall_e import head_rows
 from .weights_content import WeightsContent
 
 TOKENIZER = "tokenizer.json"
@@ -41,7 +42,7 @@ def published_content(path: Path, metadata: Mapping[str, str], tensors: Mapping[
     config = _config(path, metadata)
     stats: dict[str, Any] = json.loads(metadata.get("stats", "null")) or {}
     return WeightsContent(
-        tensors={_current_name(name): tensor for name, tensor in tensors.items()},
+        tensors=current_tensors(tensors, config),
         config=config,
         tokenizer=_tokenizer(path, metadata),
         codec=_codec(config),
@@ -78,6 +79,26 @@ def _codec(config: ModelConfig) -> CodecIdentity:
     backend = AudioBackend.dac if config.resp_levels == DAC_LEVELS else AudioBackend.encodec
     facts = CODEC_FACTS[backend]
     return CodecIdentity(backend.name, facts.sample_rate, facts.frame_rate, facts.levels, facts.codebook_size, UNKNOWN)
+
+
+def current_tensors(tensors: Mapping[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
+    """The tensors by today's names, without those that nothing ever read.
+
+    Heads lose the rows that early weights have for ids that can never be right: the lengths' behind the digits and the
+    stop token, masked decoding's for the mask.
+    """
+    found = {_current_name(name): tensor for name, tensor in tensors.items() if not name.startswith(unread(config))}
+    for index, rows in enumerate(head_rows(config).values()):
+        for name in (f"classifiers.proj.{index}.weight", f"classifiers.proj.{index}.bias"):
+            if name in found:
+                found[name] = found[name][:rows]
+    return found
+
+
+def unread(config: ModelConfig) -> tuple[str, ...]:
+    """What the names of tensors begin with that were stored and never read; some backbones still have such a table."""
+    plain = config.arch_type == "llama" and config.experts == 1
+    return ("time_emb.", "model.embed_tokens.") if plain else ("time_emb.",)
 
 
 def _current_name(name: str) -> str:

@@ -15,13 +15,11 @@ from torch import Tensor, nn
 from vall_e.models.fit import fit
 from vall_e.models.layout import ModelInput, lay_out, position_ids
 from vall_e.models.prompt import pieces
+from vall_e.models.published_weights import unread
 from vall_e.models.vall_e import Packed, VallE
 
 from .fixture import Array, Fixture
 from .passes import MIXED, Passes
-
-UNUSED = ("time_emb.", "model.embed_tokens.")
-"""Begin the names of tensors that the reference stores and never reads."""
 
 
 def load_model(fixture: Fixture) -> VallE:
@@ -32,7 +30,7 @@ def load_model(fixture: Fixture) -> VallE:
             head = weights.get(f"classifiers.proj.{index}.weight")
             if head is not None:
                 model.classifiers.proj[index] = nn.Linear(head.shape[1], len(head))
-    kept = {name: tensor for name, tensor in weights.items() if not name.startswith(UNUSED)}
+    kept = {name: tensor for name, tensor in weights.items() if not name.startswith(unread(fixture.config))}
     fit(model, kept, fixture.folder / "weights.safetensors")
     return model.eval()
 
