@@ -17,7 +17,6 @@ from torch import Tensor
 from vall_e.audio.codec import CodecIdentity
 from vall_e.config.schema import Config
 from vall_e.errors import MemoryExhausted, MissingExtra, VallEError
-from vall_e.models.checkpointing import Checkpointing
 from vall_e.models.loss import LossOutput
 from vall_e.models.vall_e import VallE
 from vall_e.optim.optimizers import build_optimizer
@@ -47,8 +46,7 @@ class DeepSpeedEngine(Engine):
     def __init__(self, cfg: Config, tokenizer: Tokenizer, codec: CodecIdentity, ranks: Ranks = ALONE) -> None:
         super().__init__(cfg, tokenizer, codec, ranks)
         torch.manual_seed(cfg.seed)
-        self.model = self.fresh_model()
-        self.model.model.checkpointing = Checkpointing.chosen_by(cfg.trainer, cfg.optimizations)
+        self.model = self.equip(self.fresh_model())
         self.settings = engine_settings(cfg, ranks.size)
         self.stage: int = self.settings.get("zero_optimization", {}).get("stage", 0)
         self.whole = self.stage == 0

@@ -22,6 +22,7 @@ from vall_e.config.trainer import CollectGarbage
 from vall_e.data.sample import Sample
 from vall_e.device import choose_device
 from vall_e.errors import VallEError
+from vall_e.models.checkpointing import Checkpointing
 from vall_e.models.draws import draw_skipped_layers
 from vall_e.models.lora.file import save_adapter
 from vall_e.models.lora.loading import load_adapter
@@ -91,6 +92,14 @@ class Engine(ABC):
     def fresh_model(self) -> VallE:
         """The model with weights drawn anew, its modules swapped as told."""
         return swap_modules(VallE(self.cfg.model), self.cfg.optimizations, self.device)
+
+    def equip(self, model: VallE) -> VallE:
+        """The model, its layers told which of them run again in the backward pass and how they are compiled."""
+        told = self.cfg.optimizations
+        model.model.checkpointing = Checkpointing.chosen_by(self.cfg.trainer, told)
+        if told.compile:
+            model.model.compile_mlps("inductor" if told.compile is True else told.compile)
+        return model
 
     @abstractmethod
     def accumulate(self, micro_batches: list[MicroBatch]) -> StepStats:

@@ -16,7 +16,6 @@ from torch.amp.grad_scaler import GradScaler
 from vall_e.audio.codec import CodecIdentity
 from vall_e.config.schema import Config
 from vall_e.errors import MemoryExhausted
-from vall_e.models.checkpointing import Checkpointing
 from vall_e.models.distillation import Distillation, load_teacher
 from vall_e.models.layout import ModelInput
 from vall_e.models.lora.attach import attach, freeze_base, trained_adapters
@@ -77,21 +76,16 @@ class LocalEngine(Engine):
 
     def build_model(self) -> VallE:
         """The model on its device, in the number format it is trained in."""
-        trainer, optimizations = self.cfg.trainer, self.cfg.optimizations
-        model = self.fresh_model().to(torch.float32 if trainer.amp else self.dtype)
+        model = self.fresh_model().to(torch.float32 if self.cfg.trainer.amp else self.dtype)
         attach(model, self.cfg.loras)
         for name, lora in self.cfg.loras.items():
             if lora.path is not None:
                 load_adapter(model, name, Path(lora.path), self.tokenizer, self.codec)
-        if (told := optimizations.model_offloading) is None:
+        if (told := self.cfg.optimizations.model_offloading) is None:
             model.to(self.device)
         else:
             offload_as_told(model, told, self.device)
-        model.model.checkpointing = Checkpointing.chosen_by(trainer, optimizations)
-        compiled = optimizations.compile
-        if compiled:
-            model.model.compile_mlps("inductor" if compiled is True else compiled)
-        return model
+        return self.equip(model)
 
     def accumulate(self, micro_batches: list[MicroBatch]) -> StepStats:
         """See `Engine`; MemoryExhausted if even single samples do not fit."""

@@ -19,7 +19,6 @@ from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
 from vall_e.audio.codec import CodecIdentity
 from vall_e.config.schema import Config
-from vall_e.models.checkpointing import Checkpointing
 from vall_e.models.loss import LossOutput
 from vall_e.models.vall_e import VallE
 from vall_e.optim.optimizers import build_optimizer
@@ -56,8 +55,7 @@ class ShardedEngine(Engine):
         super().__init__(cfg, tokenizer, codec, ranks)
         torch.manual_seed(cfg.seed)
         self.dtype, self.peak = DTYPES[cfg.trainer.weight_dtype], cfg.hyperparameters.learning_rate
-        self.model = self.fresh_model().to(torch.float32 if cfg.trainer.amp else self.dtype)
-        self.model.model.checkpointing = Checkpointing.chosen_by(cfg.trainer, cfg.optimizations)
+        self.model = self.equip(self.fresh_model().to(torch.float32 if cfg.trainer.amp else self.dtype))
         freeze(self.model, cfg.model.frozen_params)
 
     def _shard(self) -> TrainedModule:
