@@ -258,7 +258,8 @@ class Engine(ABC):
 
     def _keep_live_learning_rate(self, counters: dict[str, Any]) -> None:
         hyper = jsonable(asdict(self.cfg.hyperparameters))
-        if all(counters["config"]["hyperparameters"].get(name) == hyper[name] for name in RATE_SETTINGS):
+        same = all(counters["config"]["hyperparameters"].get(name) == hyper[name] for name in RATE_SETTINGS)
+        if same and counters["learning_rate"] != self.learning_rate:
             self.set_learning_rate(counters["learning_rate"])
 
     def _average_anew(self) -> None:
