@@ -63,8 +63,7 @@ class DeepSpeedEngine(Engine):
         weights = {name: p.detach().clone() for name, p in self.model.named_parameters() if p.requires_grad}
         self.deepspeed = self._initialize(TrainedModule(self.model.to(self.device)))
         if self.stage:
-            named = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
-            self._zero = ZeroState(self.deepspeed.optimizer, self.stage, named)
+            self._zero = ZeroState(self.deepspeed.optimizer, self.stage, dict(self.model.named_parameters()))
             self._zero.set_weights(weights)
 
     def _initialize(self, module: TrainedModule) -> Any:
