@@ -92,11 +92,11 @@ class Run:
         step, adapters = self.engine.global_step, self.engine.adapters()
         weights = {} if self.files.adapters_alone else self.engine.weights()
         if self.ranks.first:
-            self.writer.submit(lambda: self._export(weights, adapters, step))
+            self.writer.submit("the export", lambda: self._export(weights, adapters, step))
 
     def _keep(self, snapshot: Snapshot) -> None:
         if self.ranks.first:
-            self.writer.submit(lambda: self._write(snapshot))
+            self.writer.submit("the checkpoint", lambda: self._write(snapshot))
 
     def _write(self, snapshot: Snapshot) -> None:
         trainer = self.cfg.trainer
