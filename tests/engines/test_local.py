@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.small_run import batches, engine, small
+from tests.small_run import batches, changed, engine, small
 from vall_e.config.model_experimental import ModelExperimentalConfig
 from vall_e.config.trainer import CollectGarbage, WeightDtype
 from vall_e.engines import engine as engine_module
 from vall_e.engines.local import LocalEngine
 from vall_e.engines.micro_batch import draw_micro_batch
-from vall_e.errors import VallEError
+from vall_e.errors import CheckpointError, VallEError
 from vall_e.models.weights import load_weights
 
 CALM: dict[str, Any] = {
@@ -169,6 +169,18 @@ def test_a_checkpoint_restores_everything(speech: Path, tmp_path: Path) -> None:
     third.load(folder)
     assert {k: v for k, v in third.step(pair).items() if k != "tokens_per_second"} == again[0]
     assert not change(parameters(second), parameters(third)).any()
+
+
+def test_the_state_of_parameters_of_other_sizes_is_refused_or_left_out(speech: Path, tmp_path: Path) -> None:
+    first = engine(small(speech, text_tokens=300))
+    first.step(batches(first.cfg, 1))
+    folder = first.write(first.snapshot({}), tmp_path, "1")
+    cfg = small(speech, text_tokens=310, resize_modules=True, ema_decay=0.5)
+    with pytest.raises(CheckpointError, match=r"changed the size of .*text_emb\.weight.*: trainer\.load_states=false"):
+        engine(cfg).load(folder)
+    second = engine(changed(cfg, load_states=False))
+    second.load(folder)
+    assert second.global_step == 1 and math.isfinite(second.step(batches(cfg, 1))["loss"])
 
 
 @pytest.mark.parametrize(("mode", "collected"), [(None, 0), (CollectGarbage.step, 1), (CollectGarbage.substep, 2)])

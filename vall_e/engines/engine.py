@@ -21,9 +21,10 @@ from vall_e.config.schema import Config
 from vall_e.config.trainer import CollectGarbage
 from vall_e.data.sample import Sample
 from vall_e.device import choose_device
-from vall_e.errors import VallEError
+from vall_e.errors import CheckpointError, VallEError
 from vall_e.models.checkpointing import Checkpointing
 from vall_e.models.draws import draw_skipped_layers
+from vall_e.models.fit import some
 from vall_e.models.lora.file import save_adapter
 from vall_e.models.lora.loading import load_adapter
 from vall_e.models.swapping import swap_modules
@@ -160,13 +161,14 @@ class Engine(ABC):
         CheckpointError if the checkpoint is of another model, codec, tokenizer or optimizer.
         """
         trainer = self.cfg.trainer
-        take_checkpoint(self.model, self.tokenizer, self.codec, folder / WEIGHTS, **self._fitting())
+        changed = take_checkpoint(self.model, self.tokenizer, self.codec, folder / WEIGHTS, **self._fitting())
         take_adapters(self.model, folder)
         self._average_anew()
         if trainer.load_module_only:
             return {}
         tensors, counters = load_states(folder)
         if trainer.load_states:
+            self._check_sizes(changed)
             self.restore(tensors, counters)
             self._keep_live_learning_rate(counters)
         if not trainer.restart_step_count:
@@ -261,6 +263,14 @@ class Engine(ABC):
         same = all(counters["config"]["hyperparameters"].get(name) == hyper[name] for name in RATE_SETTINGS)
         if same and counters["learning_rate"] != self.learning_rate:
             self.set_learning_rate(counters["learning_rate"])
+
+    def _check_sizes(self, changed: Sequence[str]) -> None:
+        """CheckpointError if trained parameters have been cut or extended: their state has other sizes."""
+        if trained := [name for name in changed if self.model.get_parameter(name).requires_grad]:
+            raise CheckpointError(
+                f"trainer.resize_modules=true has changed the size of {some(trained)}, so that the checkpoint's "
+                "optimizer state does not fit: trainer.load_states=false leaves that state out"
+            )
 
     def _average_anew(self) -> None:
         if self.average is not None:
