@@ -114,6 +114,16 @@ def test_a_step_without_a_finite_gradient_is_skipped_and_too_many_end_the_run(
         one.step(batch)
 
 
+def test_float16_skips_a_step_whose_norm_overflows_though_no_gradient_does(speech: Path) -> None:
+    one = engine(small(speech, **CALM, amp=True, weight_dtype=WeightDtype.float16, ema_decay=0.5))
+    batch = batches(one.cfg, 1)
+    assert math.isfinite(one.step(batch)["grad_norm"])
+    before, scale = parameters(one), one.scaler.get_scale()
+    one.model.sep.register_hook(lambda gradient: torch.full_like(gradient, 1e25))
+    assert one.step(batch)["grad_norm"] == math.inf and one.scaler.get_scale() == scale
+    assert not change(before, parameters(one)).any()
+
+
 @pytest.mark.parametrize(("optimizer", "told"), [("adamw", 0.25), ("prodigy", 1e-6)])
 def test_a_learning_rate_can_be_set_while_it_runs(speech: Path, optimizer: str, told: float) -> None:
     one = engine(small(speech, optimizer=optimizer))

@@ -114,11 +114,11 @@ class LocalEngine(Engine):
         self.scaler.unscale_(self.optimizer)
         limit = self.cfg.hyperparameters.gradient_clipping or float("inf")
         norm = float(torch.nn.utils.clip_grad_norm_(self.gradients.parameters, limit))
-        if np.isfinite(norm) or self.scaler.is_enabled():
+        if np.isfinite(norm):
             self.scaler.step(self.optimizer)
+            if self.average is not None:
+                self.average.update()
         self.scaler.update()
-        if self.average is not None and np.isfinite(norm):
-            self.average.update()
         return norm
 
     def follow_schedule(self, factor: float) -> None:
