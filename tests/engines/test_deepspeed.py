@@ -40,7 +40,7 @@ def plain(speech: Path, stage: int = 0, **changes: Any) -> Config:
 def test_optimizers_with_rates_of_their_own_make_the_steps_of_the_local_engine(
     speech: Path, optimizer: str, rate: float, params: dict[str, float], optimizations: OptimizationsConfig
 ) -> None:
-    told = {"optimizer": optimizer, "learning_rate": rate, "optimizer_params": params}
+    told: dict[str, Any] = {"optimizer": optimizer, "learning_rate": rate, "optimizer_params": params}
     cfg = replace(plain(speech, **told), optimizations=optimizations)
     found, expected = (trained(*opened(one, ALONE), 4) for one in (cfg, changed(cfg, backend=Backend.local)))
     for ours, theirs in zip(found, expected, strict=True):
@@ -50,7 +50,11 @@ def test_optimizers_with_rates_of_their_own_make_the_steps_of_the_local_engine(
 def test_an_optimizer_that_deepspeed_builds_decays_weights_as_told(speech: Path) -> None:
     weights = []
     for decay in (0.0, 0.5):
-        told = {"optimizer": "sgd", "optimizer_params": {"weight_decay": decay}, "torch_optimizer": False}
+        told: dict[str, Any] = {
+            "optimizer": "sgd",
+            "optimizer_params": {"weight_decay": decay},
+            "torch_optimizer": False,
+        }
         engine, loader = opened(plain(speech, **told, learning_rate=0.1, warmup_steps=0), ALONE)
         trained(engine, loader, 1)
         weights.append(engine.weights())

@@ -27,7 +27,7 @@ from vall_e.optim.learning_rate import apply_factor, effective, peak, set_peak
 from vall_e.optim.moving_average import MovingAverage
 from vall_e.optim.offloading import offload_as_told
 from vall_e.optim.optimizers import build_optimizer
-from vall_e.optim.schedule_free import averaged
+from vall_e.optim.schedule_free import averaged, keeps_average
 from vall_e.precision import DTYPES
 from vall_e.text import Tokenizer
 
@@ -148,7 +148,7 @@ class LocalEngine(Engine):
             weights=copied(base_state_dict(self.model).items()),
             adapters=copied(adapter_tensors(self.model)),
             optimizer=tensors,
-            average=copied(self.average.tensors.items()) if self.average else {},
+            average=self._average_alone(),
             counters=self.counters(positions) | {"optimizer": rest, "scaler": self.scaler.state_dict()},
         )
 
@@ -176,6 +176,15 @@ class LocalEngine(Engine):
         """See `Engine`."""
         with averaged(self.optimizer), self.average.in_force() if self.average else nullcontext():
             yield self.model
+
+    def _average_alone(self) -> dict[str, Tensor]:
+        """What the trained parameters are to be when the model speaks, if not what they are."""
+        if self.average is not None:
+            return copied(self.average.tensors.items())
+        if not keeps_average(self.optimizer):
+            return {}
+        with averaged(self.optimizer):
+            return copied((name, p) for name, p in self.model.named_parameters() if p.requires_grad)
 
     def _attempt(self, micro_batches: list[MicroBatch], pieces: int) -> tuple[StepStats, BaseException | None]:
         """Forward and backward of everything, each micro-batch in `pieces`; an error says that memory ran out."""
