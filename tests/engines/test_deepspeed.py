@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from tests.engines.trajectory import opened, settings, trained
 from tests.small_run import changed
 from vall_e.config.optimizations import OptimizationsConfig
 from vall_e.config.schema import Config
-from vall_e.config.trainer import Backend
+from vall_e.config.trainer import Backend, WeightDtype
 from vall_e.engines.deepspeed import DeepSpeedEngine
 from vall_e.engines.ranks import ALONE
+from vall_e.errors import VallEError
 
 pytest.importorskip("deepspeed")
 os.environ.setdefault("DS_ACCELERATOR", "cpu")
@@ -96,6 +98,52 @@ def test_the_rate_told_is_that_of_the_step_not_of_the_next(speech: Path) -> None
     for _ in range(4):
         before = float(engine.deepspeed.optimizer.param_groups[0]["lr"])
         assert engine.step([next(loader)])["lr"] == before
+
+
+@pytest.fixture
+def float16_here() -> Iterator[None]:
+    """DeepSpeed has float16 for CPUs that multiply in it; the others do so slowly."""
+    from deepspeed.accelerator import get_accelerator
+
+    accelerator = get_accelerator()
+    asked, accelerator.is_fp16_supported = accelerator.is_fp16_supported, lambda: True
+    yield
+    accelerator.is_fp16_supported = asked
+
+
+def half(speech: Path, **told: Any) -> Config:
+    cfg = plain(speech, 1, weight_dtype=WeightDtype.float16)
+    cfg.trainer.deepspeed.config = {
+        "fp16": {"enabled": True, "auto_cast": True, "loss_scale": 0.0, "min_loss_scale": 8192, **told}
+    }
+    return cfg
+
+
+def test_the_loss_scale_goes_on_to_grow_where_it_was(speech: Path, tmp_path: Path, float16_here: None) -> None:
+    cfg = half(speech, initial_scale_power=10, loss_scale_window=3)
+    first, loader = opened(cfg, ALONE)
+    trained(first, loader, 5)
+    folder = first.write(first.snapshot({"loader": loader.state_dict()}), tmp_path, "5")
+    second, again = opened(cfg, ALONE, folder)
+    assert trained(first, loader, 2) == trained(second, again, 2)
+    scales = [one.snapshot({}).counters["loss_scale"] for one in (first, second)]
+    assert scales[0] == scales[1] and scales[0]["cur_scale"] == 2**12, "doubled after 3 steps and after 6"
+
+
+def test_gradients_that_overflow_at_the_smallest_loss_scale_end_the_run(speech: Path, float16_here: None) -> None:
+    engine, loader = opened(half(speech, initial_scale_power=13, hysteresis=1), ALONE)
+    engine.step([next(loader)])
+    engine.model.sep.register_hook(lambda gradient: gradient * float("inf"))
+    with pytest.raises(VallEError, match=r"trainer\.deepspeed\.min_loss_scale=8192: lower it"):
+        for _ in range(20):
+            engine.step([next(loader)])
+
+
+def test_the_size_of_a_model_is_told_wherever_it_lies(speech: Path) -> None:
+    engine, loader = opened(plain(speech, 3, frozen_params=["sep"]), ALONE)
+    before = engine.parameter_counts()
+    trained(engine, loader, 1)
+    assert engine.parameter_counts() == before and before[0] - before[1] == 32
 
 
 def test_mlps_are_compiled_as_told(speech: Path) -> None:

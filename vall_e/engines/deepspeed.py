@@ -116,7 +116,7 @@ class DeepSpeedEngine(Engine):
         """See `Engine`; ZeRO itself skips what is not finite."""
         self._rate = effective(self._optimizer)  # a schedule of DeepSpeed's will have set that of the next step
         if self.stage:
-            self.deepspeed.step()
+            self._step()
             return float(self.deepspeed.get_global_grad_norm())
         norm = float(torch.nn.utils.get_total_norm(p.grad for p in self.model.parameters() if p.grad is not None))
         if math.isfinite(norm):
@@ -124,6 +124,17 @@ class DeepSpeedEngine(Engine):
         else:
             self.deepspeed.zero_grad()
         return norm
+
+    def _step(self) -> None:
+        try:
+            self.deepspeed.step()
+        except Exception as error:  # it has no class of its own for this
+            if "loss scale already at minimum" not in str(error):
+                raise
+            raise VallEError(
+                "gradients overflow float16 at the smallest loss scale, trainer.deepspeed.min_loss_scale="
+                f"{self.cfg.trainer.deepspeed.min_loss_scale:g}: lower it or hyperparameters.learning_rate"
+            ) from error
 
     def follow_schedule(self, factor: float) -> None:
         """See `Engine`; a schedule of DeepSpeed's is its own affair."""

@@ -219,6 +219,12 @@ class Engine(ABC):
         settings = self.model.adapters[name].settings
         save_adapter(path, tensors, settings, self.cfg.model, self.tokenizer, self.codec, step)
 
+    def parameter_counts(self) -> tuple[int, int]:
+        """How many numbers the model has, and how many of them are trained."""
+        # ZeRO's third stage leaves parameters empty and keeps their size beside them.
+        counts = [(getattr(p, "ds_numel", p.numel()), p.requires_grad) for p in self.model.parameters()]
+        return sum(count for count, _ in counts), sum(count for count, trained in counts if trained)
+
     @property
     def names(self) -> dict[int, str]:
         """Names of the model's parameters by their id()."""
