@@ -62,6 +62,9 @@ REFUSED = {
     ],
     "optimizations=offload optimizations.model_offloading={devices:[cpu],limits:[1,2]}": ["for 2 devices", "are 1"],
     "optimizations=offload optimizations.model_offloading.assign=[layers.0.]": ["assign=[layers.0.]", "is not a"],
+    "optimizations=compile trainer.backend=deepspeed trainer.deepspeed.zero_optimization_level=3": [
+        "optimizations.compile does not go with trainer.deepspeed.zero_optimization_level=3"
+    ],
     "optimizations=offload trainer.ddp=true": ["model_offloading does not go with trainer.ddp=true"],
     "optimizations=unsloth trainer.gradient_checkpointing=false": ["unsloth=true needs trainer.gradient_checkpointing"],
     "trainer.checkpoint_every=2 trainer.gradient_checkpointing=false": [

@@ -88,6 +88,15 @@ def test_a_lost_rank_ends_the_run_with_a_checkpoint_from_which_it_goes_on(speech
     assert losses(endless) == losses(whole)
 
 
+def test_a_lost_rank_of_a_sharded_run_is_told_and_the_newest_checkpoint_named(speech: Path, tmp_path: Path) -> None:
+    ranks = started(tmp_path, speech, ["trainer.fsdp=true"])
+    wait_for_step(tmp_path, 3, ranks)
+    ranks[1].kill()
+    status, told = ended(ranks)[0]
+    assert status == 2 and "another rank of the run is gone" in told and "Traceback" not in told
+    assert "the same command goes on from the newest checkpoint" in told, "no rank has the whole state"
+
+
 @pytest.mark.parametrize("trainer", ["local", "deepspeed"])
 def test_both_ranks_killed_again_and_again_end_as_if_they_were_not(speech: Path, tmp_path: Path, trainer: str) -> None:
     if trainer == "deepspeed":

@@ -134,7 +134,7 @@ class Config:
                 yield f"{name} does not go with trainer.backend=deepspeed, allowed there: trainer.backend=local"
             if self.optimizations.compile and trainer.deepspeed.zero_optimization_level == 3:
                 yield (
-                    f"optimizations.compile={self.optimizations.compile} does not go with trainer.deepspeed."
+                    "optimizations.compile does not go with trainer.deepspeed."
                     "zero_optimization_level=3, which gathers weights within what would be compiled, allowed: 0 to 2"
                 )
         if self.optimizations.unsloth and not trainer.gradient_checkpointing:

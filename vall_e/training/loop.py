@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from vall_e.config.schema import Config
 from vall_e.engines.memory import peak_memory
-from vall_e.engines.ranks import Ranks, joined_ranks
+from vall_e.engines.ranks import Ranks, alert_within, joined_ranks
 from vall_e.errors import MemoryExhausted, RankLostError
 
 from .command import Command
@@ -93,10 +93,12 @@ def saved_alone(run: Run) -> Iterator[None]:
     """
     positions = run.positions
     try:
-        yield
+        with alert_within():
+            yield
     except RankLostError as error:
-        run.save_alone(positions)
-        raise RankLostError(f"{error}; the same command goes on from step {run.engine.global_step}") from error
+        saved = run.save_alone(positions)
+        where = f"step {run.engine.global_step}" if saved else "the newest checkpoint"
+        raise RankLostError(f"{error}; the same command goes on from {where}") from error
 
 
 def agreed(ranks: Ranks, commands: list[Command]) -> list[Command]:
