@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
 from vall_e.audio.codec import CodecIdentity
 from vall_e.config.schema import Config
-from vall_e.errors import MemoryExhausted, MissingExtra, VallEError
+from vall_e.errors import MemoryExhausted
 from vall_e.models.loss import LossOutput
 from vall_e.models.vall_e import VallE
 from vall_e.optim.learning_rate import apply_factor, effective, peak, set_peak
-from vall_e.optim.optimizers import build_optimizer
-from vall_e.optim.parameter_groups import WEIGHT_DECAY, freeze, parameter_groups
+from vall_e.optim.parameter_groups import freeze
 from vall_e.text import Tokenizer
 
-from .deepspeed_course import loss_scale, restore_loss_scale, restore_schedule
-from .deepspeed_settings import builds_optimizer, engine_settings
+from .deepspeed_course import loss_scale, restore_loss_scale, restore_schedule, step
+from .deepspeed_settings import engine_settings
+from .deepspeed_start import hand_over
 from .deepspeed_state import ZeroState, gather_around
 from .engine import Engine
 from .memory import advice, is_out_of_memory, sizes
@@ -61,40 +59,12 @@ class DeepSpeedEngine(Engine):
         if self.deepspeed is not None:
             return
         weights = {name: p.detach().clone() for name, p in self.model.named_parameters() if p.requires_grad}
-        self.deepspeed = self._initialize(TrainedModule(self.model.to(self.device)))
+        self.deepspeed = hand_over(TrainedModule(self.model.to(self.device)), self.cfg, self.settings)
+        if self.stage == 3:
+            gather_around(self.deepspeed.module)
         if self.stage:
             self._zero = ZeroState(self.deepspeed.optimizer, self.stage, dict(self.model.named_parameters()))
             self._zero.set_weights(weights)
-
-    def _initialize(self, module: TrainedModule) -> Any:
-        try:
-            import deepspeed
-        except ImportError as error:
-            raise MissingExtra("deepspeed", "deepspeed", "trainer.backend=deepspeed") from error
-        if not dist.is_initialized():
-            os.environ.setdefault("LOCAL_RANK", "0")  # DeepSpeed insists on it, in a single process, too
-            dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)  # type: ignore[attr-defined]
-        config, told = dict(self.settings), None
-        if builds_optimizer(self.cfg):
-            told = config["optimizer"]["params"]
-        else:
-            config.pop("optimizer", None)
-        try:
-            engine, *_ = deepspeed.initialize(
-                model=module,
-                optimizer=self._own_optimizer() if told is None else None,
-                model_parameters=parameter_groups(self.model, told.get("weight_decay", WEIGHT_DECAY)) if told else None,
-                config=config,
-                dist_init_required=False,
-            )
-        except (ValueError, AssertionError, deepspeed.DeepSpeedConfigError) as error:
-            raise VallEError(f"DeepSpeed refuses these settings: {error}") from error
-        if self.stage == 3:
-            gather_around(module)
-        return engine
-
-    def _own_optimizer(self) -> torch.optim.Optimizer:
-        return build_optimizer(self.model, self.cfg.hyperparameters, [], self.cfg.optimizations)
 
     def accumulate(self, micro_batches: list[MicroBatch]) -> StepStats:
         """See `Engine`; a micro-batch whose forward pass does not fit into memory is halved, on all ranks."""
@@ -116,7 +86,7 @@ class DeepSpeedEngine(Engine):
         """See `Engine`; ZeRO itself skips what is not finite."""
         self._rate = effective(self._optimizer)  # a schedule of DeepSpeed's will have set that of the next step
         if self.stage:
-            self._step()
+            step(self.deepspeed, self.cfg.trainer.deepspeed.min_loss_scale)
             return float(self.deepspeed.get_global_grad_norm())
         norm = float(torch.nn.utils.get_total_norm(p.grad for p in self.model.parameters() if p.grad is not None))
         if math.isfinite(norm):
@@ -124,17 +94,6 @@ class DeepSpeedEngine(Engine):
         else:
             self.deepspeed.zero_grad()
         return norm
-
-    def _step(self) -> None:
-        try:
-            self.deepspeed.step()
-        except Exception as error:  # it has no class of its own for this
-            if "loss scale already at minimum" not in str(error):
-                raise
-            raise VallEError(
-                "gradients overflow float16 at the smallest loss scale, trainer.deepspeed.min_loss_scale="
-                f"{self.cfg.trainer.deepspeed.min_loss_scale:g}: lower it or hyperparameters.learning_rate"
-            ) from error
 
     def follow_schedule(self, factor: float) -> None:
         """See `Engine`; a schedule of DeepSpeed's is its own affair."""

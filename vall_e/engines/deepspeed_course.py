@@ -1,11 +1,26 @@
-"""How far DeepSpeed's own schedule and loss scale have come."""
+"""Steps of DeepSpeed's, and how far its own schedule and loss scale have come."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from vall_e.errors import VallEError
+
 SCALE = ("cur_scale", "cur_iter", "last_overflow_iter", "cur_hysteresis")
 """What a dynamic loss scale moves by; a static one has the first alone."""
+
+
+def step(deepspeed: Any, min_loss_scale: float) -> None:
+    """A step of DeepSpeed's engine; VallEError if float16 overflows at the smallest loss scale."""
+    try:
+        deepspeed.step()
+    except Exception as error:  # it has no class of its own for this
+        if "loss scale already at minimum" not in str(error):
+            raise
+        raise VallEError(
+            "gradients overflow float16 at the smallest loss scale, "
+            f"trainer.deepspeed.min_loss_scale={min_loss_scale:g}: lower it or hyperparameters.learning_rate"
+        ) from error
 
 
 def restore_schedule(schedule: Any, saved: dict[str, Any]) -> None:
