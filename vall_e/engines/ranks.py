@@ -87,23 +87,19 @@ def alert() -> Iterator[None]:
     except RuntimeError as error:
         if "out of memory" in str(error):
             raise
-        raise _lost(error) from error
+        raise RankLostError(f"another rank of the run is gone: {str(error).splitlines()[0]}") from error
 
 
 @contextmanager
 def alert_within() -> Iterator[None]:
-    """The same for a block that does more than collectives, as libraries that shard a model do: see `alert`."""
+    """`alert` for a block with more than collectives in it: a RuntimeError that tells of no peer passes."""
     try:
         yield
     except RuntimeError as error:
-        if not isinstance(error, dist.DistError) and "gloo/transport" not in str(error):
+        if not isinstance(error, dist.DistError) and "/gloo/" not in str(error):
             raise
-        raise _lost(error) from error
-
-
-def _lost(error: RuntimeError) -> RankLostError:
-    reason = str(error).splitlines()[0].partition(". ")[0]
-    return RankLostError(f"another rank of the run is gone: {reason}")
+        with alert():
+            raise
 
 
 @contextmanager

@@ -35,16 +35,20 @@ Bar = Any
 def train(cfg: Config, folder: Path) -> float:
     """Train in `folder` until `trainer.iterations` or told to quit; returns the mean loss of the last steps.
 
-    Every rank of a run calls it, the first alone reads commands and writes.
+    Every rank of a run calls it, the first alone reads commands and writes. A launcher that signalled the end of its
+    job's time gets its signal when everything is saved, and may not return.
     """
     with joined_ranks(cfg.device) as ranks, ExitStack() as stack:
         if ranks.first:
             stack.enter_context(sole_user(folder))
         run = stack.enter_context(closing(open_run(cfg, folder, ranks)))
         describe(run)
-        with Commands(file=folder / "commands", reads=ranks.first) as commands, progress_bar(run) as bar:
+        commands = stack.enter_context(Commands(file=folder / "commands", reads=ranks.first))
+        with progress_bar(run) as bar:
             told_to_quit = go_on(run, commands, bar)
-        return finish(run, told_to_quit=told_to_quit)
+        loss = finish(run, told_to_quit=told_to_quit)
+    commands.signals.hand_on()
+    return loss
 
 
 def go_on(run: Run, commands: Commands, bar: Bar) -> bool:
@@ -96,9 +100,9 @@ def saved_alone(run: Run) -> Iterator[None]:
         with alert_within():
             yield
     except RankLostError as error:
-        saved = run.save_alone(positions)
-        where = f"step {run.engine.global_step}" if saved else "the newest checkpoint"
-        raise RankLostError(f"{error}; the same command goes on from {where}") from error
+        run.save_alone(positions)
+        place = f"step {run.engine.global_step}" if run.engine.whole else "the last checkpoint"
+        raise RankLostError(f"{error}; the same command goes on from {place}") from error
 
 
 def agreed(ranks: Ranks, commands: list[Command]) -> list[Command]:

@@ -78,13 +78,11 @@ class Run:
         if self.cfg.trainer.export_on_save:
             self.export()
 
-    def save_alone(self, positions: dict[str, Any]) -> bool:
-        """Save without the other ranks, one of which is gone; False if this rank cannot or there is nothing new."""
-        if not (self.ranks.first and self.engine.whole and self.engine.global_step > self.first_step):
-            return False
-        self._keep(self.engine.snapshot(positions))
-        self.writer.finish()
-        return True
+    def save_alone(self, positions: dict[str, Any]) -> None:
+        """Save without the other ranks, one of which is gone; does nothing if the state is spread over ranks."""
+        if self.ranks.first and self.engine.whole and self.engine.global_step > self.first_step:
+            self._keep(self.engine.snapshot(positions))
+            self.writer.finish()
 
     def export(self) -> None:
         """Write the weights to speak with, of adapters in training theirs alone, in the background."""
