@@ -142,6 +142,11 @@ class Config:
             local = {"loras": self.loras, "teacher": self.teacher, "trainer.ema_decay": trainer.ema_decay}
             for name in (name for name, value in local.items() if value):
                 yield f"{name} does not go with trainer.backend=deepspeed, allowed there: trainer.backend=local"
+            if self.optimizations.compile and trainer.deepspeed.zero_optimization_level == 3:
+                yield (
+                    "optimizations.compile does not go with trainer.deepspeed."
+                    "zero_optimization_level=3, which gathers weights within what would be compiled, allowed: 0 to 2"
+                )
         if self.optimizations.unsloth and not trainer.gradient_checkpointing:
             yield "optimizations.unsloth=true needs trainer.gradient_checkpointing=true"
         if self.optimizations.model_offloading is not None:

@@ -35,9 +35,9 @@ class TrainedModule(nn.Module):
     def forward(self, samples: Sequence[ModelInput], skipped: frozenset[int]) -> tuple[Tensor, Parts, Parts]:
         """Loss, its parts and statistics: see `LossOutput`."""
         # Backward passes run the newest operation first, so these gradients come last, one after another.
-        nothing = use_all(self.around)
+        nothing = [use_all(around)] if (around := self.around) else []
         output: LossOutput = self.valle(samples, skipped)
-        return output.loss + nothing, output.parts, output.stats
+        return sum(nothing, output.loss), output.parts, output.stats
 
 
 def use_all(parameters: Sequence[nn.Parameter]) -> Tensor:

@@ -176,8 +176,7 @@ def mean_loss(metrics: Path) -> float:
 
 def describe(run: Run) -> None:
     """What is trained, on what, in one line."""
-    parameters = list(run.engine.model.parameters())
-    every, trained = (sum(p.numel() for p in parameters if p.requires_grad or not only) for only in (False, True))
+    every, trained = run.engine.parameter_counts()
     some = f" ({trained:,} are trained)" if trained < every else ""
     where = f"{run.ranks.size} ranks" if run.ranks.several else str(run.engine.device)
     log.info("%s: %s parameters%s on %s", run.cfg.model.full_name, f"{every:,}", some, where)
