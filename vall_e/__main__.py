@@ -63,6 +63,7 @@ def speak(arguments: Arguments, cfg: Config) -> None:
     from vall_e.audio import open_codec
     from vall_e.audio.read import write_wav
     from vall_e.config.codec import AudioBackend
+    from vall_e.decoding.finish import Finish
     from vall_e.decoding.speaker import Speaker
     from vall_e.device import choose_device
     from vall_e.models.lora.loading import attach_trained
@@ -81,6 +82,9 @@ def speak(arguments: Arguments, cfg: Config) -> None:
     speech = speaker.speak(arguments.text, prompt, seed)
     for piece in speech.silent:
         print(f"warning: the model said nothing for {piece!r}", file=sys.stderr)
+    for piece, finish in zip(speech.pieces, speech.finishes, strict=True):
+        if finish is not Finish.stop:
+            print(f"warning: {piece!r} was ended as {finish.value}: inference.retries=3 tries again", file=sys.stderr)
     write_wav(Path(arguments.out), speech.wave, speech.sample_rate)
     print(f"{arguments.out}: {len(speech.wave) / speech.sample_rate:.2f} s")
 

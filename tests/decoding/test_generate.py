@@ -38,7 +38,7 @@ def prone_to_stop(bias: float) -> VallE:
 def say(
     model: VallE, requests: Sequence[SpeechRequest], sampling: SamplingConfig, seed: int = 0
 ) -> list[list[list[int]]]:
-    return [codes.tolist() for codes in generate_speech(model, requests, sampling, seed)]
+    return [said.codes.tolist() for said in generate_speech(model, requests, sampling, seed)]
 
 
 MASKED = SamplingConfig(modality="nar-len", max_duration=30, max_steps=5, nar_temperature=0.5)
@@ -63,9 +63,8 @@ def test_masked_speech_is_as_long_as_the_model_predicts() -> None:
 def test_a_draft_is_bettered_from_the_start_that_is_asked_for() -> None:
     model, given = tiny_model(capabilities=["nar", "len"]), draw_codes(40, 9)[:, 0]
     request = replace(REQUESTS[0], draft=given)
-    codes = generate_speech(model, [request], replace(MASKED, max_duration=60, denoise_start=0.8, remasking=False), 0)[
-        0
-    ]
+    sampling = replace(MASKED, max_duration=60, denoise_start=0.8, remasking=False)
+    codes = generate_speech(model, [request], sampling, 0)[0].codes
     assert codes.shape == (40, 8)
     assert 20 < int((codes[:, 0] == given).sum()) < 40
 
@@ -131,7 +130,7 @@ def test_the_global_generator_is_left_alone() -> None:
 
 
 def test_codes_are_int16_within_the_codebook() -> None:
-    for codes in generate_speech(tiny_model(), REQUESTS, DRAWN, 0):
+    for codes in (said.codes for said in generate_speech(tiny_model(), REQUESTS, DRAWN, 0)):
         assert codes.dtype == torch.int16
         assert 0 <= int(codes.min()) <= int(codes.max()) < STOP
 
@@ -143,7 +142,7 @@ def test_speech_is_no_longer_than_max_duration(longest: int) -> None:
 
 
 def test_a_model_that_stops_at_once_says_nothing() -> None:
-    for codes in generate_speech(prone_to_stop(1e6), REQUESTS, DRAWN, 0):
+    for codes in (said.codes for said in generate_speech(prone_to_stop(1e6), REQUESTS, DRAWN, 0)):
         assert codes.shape == (0, 8)
         assert codes.dtype == torch.int16
 

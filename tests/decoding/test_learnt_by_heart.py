@@ -40,7 +40,8 @@ def batch(model: VallE, generator: Generator) -> list[ModelInput]:
 def test_masked_decoding_says_what_was_learnt() -> None:
     """Chance would hit one frame in a thousand."""
     requests = [SpeechRequest(tokens=text, prompt=PROMPT) for text, _ in UTTERANCES]
-    found = generate_speech(learnt(200), requests, SamplingConfig(max_levels=0, ar_temperature=0.5), 0)
+    sampling = SamplingConfig(max_levels=0, ar_temperature=0.5)
+    found = [said.codes for said in generate_speech(learnt(200), requests, sampling, 0)]
     assert [len(said) for said in found] == [len(codes) for _, codes in UTTERANCES]
     pairs = zip(found, UTTERANCES, strict=True)
     right = [float((said[:, 0] == codes[:, 0]).float().mean()) for said, (_, codes) in pairs]

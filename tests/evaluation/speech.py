@@ -9,7 +9,8 @@ from torch import Tensor
 
 from vall_e.config.sampling import SamplingConfig
 from vall_e.data.sample import Sample
-from vall_e.decoding.generate import SpeechRequest
+from vall_e.decoding.finish import Finish
+from vall_e.decoding.generate import Said, SpeechRequest
 from vall_e.models.vall_e import VallE
 
 Speech = list[Sample]
@@ -25,9 +26,9 @@ class Parrot:
 
     def __call__(
         self, model: VallE, requests: Sequence[SpeechRequest], sampling: SamplingConfig, seed: int
-    ) -> list[Tensor]:
+    ) -> list[Said]:
         self.batches.append(len(requests))
-        return [self.answers.pop(0) for _ in requests]
+        return [Said(self.answers.pop(0), Finish.stop) for _ in requests]
 
 
 def targets(speech: Speech) -> list[Tensor]:

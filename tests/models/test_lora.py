@@ -132,7 +132,7 @@ def test_an_adapter_speaks_at_its_levels_alone() -> None:
 
 def spoken(model: VallE, **sampling: bool) -> Tensor:
     request = SpeechRequest(tokens=draw_text(6), prompt=draw_codes(5))
-    return generate_speech(model, [request], SamplingConfig(max_duration=6, **sampling), seed=3)[0]
+    return generate_speech(model, [request], SamplingConfig(max_duration=6, **sampling), seed=3)[0].codes
 
 
 def test_speech_changes_from_the_level_of_the_adapter_on() -> None:

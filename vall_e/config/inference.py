@@ -57,6 +57,9 @@ class InferenceConfig(SamplingConfig):
         None, "Code file whose phonemes, prompt and length are taken.", needs="reading of single code files"
     )
     seed: int | None = setting(None, "Seed of the draws; null takes the root setting `seed`.", at_least=0)
+    retries: int = setting(
+        0, "Further attempts, with other seeds, at a piece that did not end by itself.", at_least=0, at_most=100
+    )
     batch_size: int = setting(16, "Sentences decoded together at most.", at_least=1)
     normalize: bool = setting(False, "Normalise the loudness of prompts for EnCodec.", needs="EnCodec's normalisation")
     weight_dtype: WeightDtype = setting(

@@ -21,6 +21,12 @@ class SamplingConfig:
         allowed=MODALITIES,
     )
     max_duration: int = setting(900, "Code frames generated at most.", at_least=1, at_most=22_500)
+    frames_per_token: float = setting(
+        30.0, "Code frames of level 0 for each token of the text at most; 0 leaves it to `max_duration`.", at_least=0
+    )
+    longest_loop: int = setting(
+        300, "Frames over which level 0 may repeat itself before it is ended; 0 never ends it.", at_least=0
+    )
     max_steps: int = setting(25, "Steps of masked decoding.", at_least=1, at_most=1000)
     max_levels: int = setting(7, "NAR levels decoded after level 0.", at_least=0, at_most=31)
     ar_temperature: float = setting(1.0, "Temperature of level 0; 0 takes the likeliest code.", at_least=0, at_most=10)
@@ -36,21 +42,18 @@ class SamplingConfig:
         1.0, "Draw from the likeliest codes that hold this probability together.", above=0, at_most=1
     )
     top_no: float = setting(
-        0.0, "Draw from codes within this many standard deviations of the likeliest; 0 is off.",
-        at_least=0, needs="the filter top-n-sigma",
-    )  # fmt: skip
+        0.0, "Draw from codes within this many standard deviations of the likeliest; 0 is off.", at_least=0
+    )
     min_p: float = setting(
-        0.0, "Leave out codes below this share of the likeliest one's probability.",
-        at_least=0, at_most=1, needs="the filter min-p",
-    )  # fmt: skip
+        0.0, "Leave out codes below this share of the likeliest one's probability.", at_least=0, at_most=1
+    )
     repetition_penalty: float = setting(1.0, "Divide the odds of codes already used; 1 is off.", above=0, at_most=10)
     repetition_penalty_decay: float = setting(
         0.0, "Power of the distance by which the penalty grows (above 0) or fades (below 0).", at_least=-2, at_most=2
     )
     length_penalty: float = setting(
-        0.0, "Power of the length by which stopping gets harder (above 0) or easier (below 0).",
-        at_least=-2, at_most=2, needs="the length penalty",
-    )  # fmt: skip
+        0.0, "Power of the length by which stopping gets harder (above 0) or easier (below 0).", at_least=-2, at_most=2
+    )
     beam_width: int = setting(0, "Hypotheses followed at once; 0 and 1 follow one.", at_least=0, needs="beam search")
     mirostat_tau: float = setting(0.0, "Surprise that is aimed at, in bits; 0 is off.", at_least=0, needs=MIROSTAT)
     mirostat_eta: float = setting(0.0, "How fast it is approached.", at_least=0, needs=MIROSTAT)

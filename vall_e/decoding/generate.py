@@ -16,6 +16,7 @@ from vall_e.models.lora.levels import at_level
 from vall_e.models.vall_e import VallE
 
 from .autoregressive import decode_level_zero, seeded
+from .finish import Finish, Guard
 from .guidance import guidance
 from .length import predict_lengths
 from .masked import blank, decode_masked, draft
@@ -38,11 +39,17 @@ class SpeechRequest:
     draft: Tensor | None = None
 
 
+@dataclass(frozen=True)
+class Said:
+    """What a model says: codes int16 [T, Q], T may be 0, and why they end."""
+
+    codes: Tensor
+    finish: Finish
+
+
 @torch.inference_mode()
-def generate_speech(
-    model: VallE, requests: Sequence[SpeechRequest], sampling: SamplingConfig, seed: int
-) -> list[Tensor]:
-    """Codes int16 [T, Q] per request, T at most `sampling.max_duration`; T is 0 if the model says nothing.
+def generate_speech(model: VallE, requests: Sequence[SpeechRequest], sampling: SamplingConfig, seed: int) -> list[Said]:
+    """What the model says to each request, of at most `sampling.max_duration` frames.
 
     `model` is in eval mode. A request gets the same codes alone and in a batch. ConfigError if the model cannot begin
     speech as `sampling.modality` wants it.
@@ -52,9 +59,9 @@ def generate_speech(
     with at_level(model, 0, sampling.use_lora):
         if is_masked(model.cfg, sampling.modality):
             drafts = [request.draft for request in requests]
-            first = say_masked(model, prefixes, drafts, sampling, generators)
+            first, ends = say_masked(model, prefixes, drafts, sampling, generators)
         else:
-            first = say_code_by_code(model, prefixes, sampling, generators)
+            first, ends = say_code_by_code(model, prefixes, sampling, generators)
     spoken = [row for row, codes in enumerate(first) if len(codes)]
     finished = [torch.zeros(0, model.cfg.resp_levels, dtype=torch.int16) for _ in requests]
     if spoken:
@@ -62,7 +69,7 @@ def generate_speech(
         codes = decode_levels(model, *chosen, sampling, [generators[r] for r in spoken])
         for row, levels in zip(spoken, codes, strict=True):
             finished[row] = levels.to(torch.int16)
-    return finished
+    return [Said(codes, finish) for codes, finish in zip(finished, ends, strict=True)]
 
 
 def is_masked(cfg: ModelConfig, modality: str) -> bool:
@@ -82,14 +89,19 @@ def is_masked(cfg: ModelConfig, modality: str) -> bool:
 
 def say_code_by_code(
     model: VallE, prefixes: Sequence[ModelInput], sampling: SamplingConfig, generators: Sequence[Generator]
-) -> list[Tensor]:
-    """Level 0 until the model stops: int64 [T] each."""
-    draw = level_zero_draw(sampling)
+) -> tuple[list[Tensor], list[Finish]]:
+    """Level 0 until the model stops or is stopped: int64 [T] each, and why they end."""
+    draw, guards = level_zero_draw(sampling), [Guard(sampling, len(prefix.text)) for prefix in prefixes]
 
     def choose(row: int, logits: Tensor, previous: list[int]) -> int:
+        if guards[row].verdict(previous):
+            return model.stop
         return int(pick(penalise(logits, previous, model.stop, sampling)[None], draw, generators[row]))
 
-    return decode_level_zero(model, prefixes, sampling.max_duration, choose, guidance(sampling))
+    said = decode_level_zero(model, prefixes, sampling.max_duration, choose, guidance(sampling))
+    ids = [codes.tolist() for codes in said]
+    ends = [guard.verdict(codes) or Finish.stop for guard, codes in zip(guards, ids, strict=True)]
+    return [torch.tensor(guard.kept(codes), dtype=torch.int64) for guard, codes in zip(guards, ids, strict=True)], ends
 
 
 def say_masked(
@@ -98,8 +110,8 @@ def say_masked(
     drafts: Sequence[Tensor | None],
     sampling: SamplingConfig,
     generators: Sequence[Generator],
-) -> list[Tensor]:
-    """Level 0 as long as the model predicts, or as long as its draft: int64 [T] each."""
+) -> tuple[list[Tensor], list[Finish]]:
+    """Level 0 as long as the model predicts, or as long as its draft: int64 [T] each, and why they end."""
     lengths = predict_lengths(model, prefixes)
     canvases = [
         blank(min(max(frames, 1), sampling.max_duration), model.stop)
@@ -107,4 +119,5 @@ def say_masked(
         else draft(codes[: sampling.max_duration], sampling.denoise_start, generator)
         for codes, frames, generator in zip(drafts, lengths, generators, strict=True)
     ]
-    return decode_masked(model, prefixes, canvases, sampling, generators)
+    ends = [Finish.length if frames > sampling.max_duration else Finish.stop for frames in lengths]
+    return decode_masked(model, prefixes, canvases, sampling, generators), ends

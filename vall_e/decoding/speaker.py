@@ -13,30 +13,29 @@ from torch import Tensor
 from vall_e.audio.codec import Codec
 from vall_e.audio.read import Wave, read_audio
 from vall_e.config.inference import InferenceConfig, TextSplit
-from vall_e.config.trainer import WeightDtype
 from vall_e.errors import TextError, WeightsError
 from vall_e.models.weights import LoadedWeights
+from vall_e.precision import DTYPES
 from vall_e.text.languages import language_id
 from vall_e.text.phonemise import phonemise
 
-from .generate import SpeechRequest, generate_speech
+from .finish import Finish
+from .generate import Said, SpeechRequest, generate_speech
 from .sentences import split_text
-
-DTYPES = {
-    WeightDtype.float32: torch.float32,
-    WeightDtype.float16: torch.float16,
-    WeightDtype.bfloat16: torch.bfloat16,
-}
 
 
 @dataclass(frozen=True)
 class Speech:
-    """What was said: wave float32 [N] at `sample_rate`, from `pieces` of text, of which some may have no sound."""
+    """What was said: wave float32 [N] at `sample_rate`, from `pieces` of text, of which some may have no sound.
+
+    finishes: why each piece ends.
+    """
 
     wave: Wave
     sample_rate: int
     pieces: list[str]
     silent: list[str]
+    finishes: list[Finish]
 
 
 class Speaker:
@@ -63,10 +62,11 @@ class Speaker:
             SpeechRequest(tokens=torch.tensor(ids), prompt=prompt, lang=language_id(self.cfg.language))
             for ids in self.tokenise(pieces)
         ]
-        codes = self._generate(requests, seed)
-        waves = [self.codec.decode(c).numpy() for c in codes]
+        said = self._generate(requests, seed)
+        waves = [self.codec.decode(s.codes).numpy() for s in said]
         silent = [piece for piece, wave in zip(pieces, waves, strict=True) if not len(wave)]
-        return Speech(np.concatenate(waves), self.codec.identity.sample_rate, pieces, silent)
+        finishes = [s.finish for s in said]
+        return Speech(np.concatenate(waves), self.codec.identity.sample_rate, pieces, silent, finishes)
 
     def tokenise(self, pieces: Sequence[str]) -> list[list[int]]:
         """Token ids of each piece, which is phonemised first unless it is given as phonemes."""
@@ -80,11 +80,20 @@ class Speaker:
         longest = int(self.cfg.input_prompt_length * rate)
         return self.codec.encode(torch.from_numpy(wave[:longest] if longest else wave))
 
-    def _generate(self, requests: list[SpeechRequest], seed: int) -> list[Tensor]:
-        codes: list[Tensor] = []
+    def _generate(self, requests: list[SpeechRequest], seed: int) -> list[Said]:
+        """Say every piece, and those that did not end by themselves again, with other seeds."""
+        said = self._attempt(requests, seed)
+        for attempt in range(1, self.cfg.retries + 1):
+            failed = [place for place, one in enumerate(said) if one.finish is not Finish.stop or not len(one.codes)]
+            for place, better in zip(failed, self._attempt([requests[f] for f in failed], seed + attempt), strict=True):
+                said[place] = better
+        return said
+
+    def _attempt(self, requests: list[SpeechRequest], seed: int) -> list[Said]:
+        said: list[Said] = []
         dtype = DTYPES[self.cfg.weight_dtype]
         amp = torch.autocast(self.model.device.type, dtype, enabled=self.cfg.amp and dtype is not torch.float32)
         with amp:
             for first in range(0, len(requests), self.cfg.batch_size):
-                codes += generate_speech(self.model, requests[first : first + self.cfg.batch_size], self.cfg, seed)
-        return codes
+                said += generate_speech(self.model, requests[first : first + self.cfg.batch_size], self.cfg, seed)
+        return said

@@ -16,7 +16,7 @@ from vall_e.audio.read import write_wav
 from vall_e.config.evaluation import EvaluationConfig
 from vall_e.config.sampling import SamplingConfig
 from vall_e.data.sample import Sample
-from vall_e.decoding.generate import SpeechRequest, generate_speech
+from vall_e.decoding.generate import Said, SpeechRequest, generate_speech
 from vall_e.models.vall_e import VallE
 from vall_e.text.languages import language_id
 
@@ -29,11 +29,11 @@ from .undisturbed import undisturbed
 
 
 class Generate(Protocol):
-    """What speaks for a model: response codes int16 [T, Q] for every request, T may be 0."""
+    """What speaks for a model, to every request."""
 
     def __call__(
         self, model: VallE, requests: Sequence[SpeechRequest], sampling: SamplingConfig, seed: int
-    ) -> list[Tensor]: ...
+    ) -> list[Said]: ...
 
 
 class Evaluator:
@@ -87,7 +87,7 @@ class Evaluator:
         for first in range(0, len(samples), self._cfg.batch_size):
             batch = samples[first : first + self._cfg.batch_size]
             spoken = self._generate(model, [_request(sample) for sample in batch], self._cfg.kwargs, self._seed)
-            yield from zip(batch, spoken, strict=True)
+            yield from ((sample, said.codes) for sample, said in zip(batch, spoken, strict=True))
 
     def _judge(self, sample: Sample, codes: Tensor, place: Place) -> SampleResult:
         """Write the waves of a sample and compare them."""
