@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from .architectures import WITHOUT_MLP
 from .chosen_optimizer import optimizer_problems
 from .codec import AUDIO_BACKENDS_NEED, CODEC_FACTS, AudioBackend, CodecConfig
 from .dataset import DatasetConfig
@@ -132,6 +133,8 @@ class Config:
             local = {"loras": self.loras, "teacher": self.teacher, "trainer.ema_decay": trainer.ema_decay}
             for name in (name for name, value in local.items() if value):
                 yield f"{name} does not go with trainer.backend=deepspeed, allowed there: trainer.backend=local"
+        if self.optimizations.compile and (arch := self.model.arch_type.lower()) in WITHOUT_MLP:
+            yield f"optimizations.compile compiles MLPs, and model.arch_type={arch} has none, allowed there: false"
         if self.optimizations.unsloth and not trainer.gradient_checkpointing:
             yield "optimizations.unsloth=true needs trainer.gradient_checkpointing=true"
         if self.optimizations.model_offloading is not None:

@@ -1,4 +1,4 @@
-"""Autoregressive decoding: one id after another, through a cache of keys and values.
+"""Autoregressive decoding: one id after another, through a cache.
 
 Axes: B rows, d model width, V ids of a head.
 """
@@ -13,8 +13,6 @@ from torch import Generator, Tensor
 from vall_e.models.layout import Layout, ModelInput
 from vall_e.models.tokens import TEXT_BOS, TEXT_EOS
 from vall_e.models.vall_e import VallE
-
-from .kv_cache import KVCache
 
 Choose = Callable[[int, Tensor, list[int]], int]
 """(row, logits [V], ids so far) -> the next id."""
@@ -33,10 +31,8 @@ def decode_ids(
     embed: ids int64 [B] -> [B, d], their vectors in the output segment.
     """
     packed = model.pack(prefixes)
-    rows, size = len(prefixes), model.cfg.dimensions
-    head = packed.layouts[0].head
-    places = max(packed.lengths) + steps
-    cache = KVCache(size.layers, rows, size.heads, places, size.dim // size.heads, packed.embeddings)
+    rows, head = len(prefixes), packed.layouts[0].head
+    cache = model.model.cache(rows, max(packed.lengths) + steps, packed.embeddings)
     hidden = model.hidden(packed, cache.prefill(packed.lengths))
     last = torch.tensor(packed.lengths).cumsum(0) - 1
     hidden, positions = hidden[last.to(hidden.device)], next_positions(model, packed.layouts)
@@ -51,7 +47,7 @@ def decode_ids(
         if not running or step == steps - 1:
             break
         vectors = embed(torch.tensor(chosen, device=model.device))
-        hidden = model.model(vectors, positions + step, cache.step())
+        hidden, _ = model.model(vectors, positions + step, cache.step())
     return ids
 
 

@@ -1,0 +1,13 @@
+"""Settings of a tiny model of every backbone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+CAUSAL = {"noncausal_masks": False}
+BACKBONES: dict[str, dict[str, Any]] = {
+    "llama": {},
+    "grouped llama": {"flags": {"kv_heads": 1}},
+    "mistral": {"arch_type": "mistral"},
+}
+ATTENDING = [name for name, settings in BACKBONES.items() if settings.get("flags") != CAUSAL]

@@ -1,0 +1,21 @@
+"""Which backbone `model.arch_type` names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from vall_e.config.model import ModelConfig
+
+from .backbone import Backbone
+from .llama import Llama
+
+BACKBONES: dict[str, Callable[[ModelConfig], Backbone[Any]]] = {
+    "llama": Llama,
+    "mistral": Llama,
+}
+
+
+def build_backbone(cfg: ModelConfig) -> Backbone[Any]:
+    """The backbone that the settings of a model name, its weights drawn anew."""
+    return BACKBONES[cfg.arch_type.lower()](cfg)
