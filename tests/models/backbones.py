@@ -9,5 +9,7 @@ BACKBONES: dict[str, dict[str, Any]] = {
     "llama": {},
     "grouped llama": {"flags": {"kv_heads": 1}},
     "mistral": {"arch_type": "mistral"},
+    "mixtral": {"arch_type": "mixtral", "experts": 4, "flags": {"kv_heads": 1}},
+    "llama of experts": {"experts": 3},
 }
 ATTENDING = [name for name, settings in BACKBONES.items() if settings.get("flags") != CAUSAL]

@@ -1,4 +1,4 @@
-"""Every preset of the engine trains for some steps, or is refused in one sentence that names what is missing."""
+"""Every preset of a model or the engine trains for some steps, or is refused in one sentence that names what is missing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SMALL = (
     "trainer.tensorboard=false",
     "evaluation.size=0",
 )
-GROUPS = ("hyperparameters", "optimizations", "trainer", "lora")
+GROUPS = ("hyperparameters", "optimizations", "trainer", "lora", "model")
 FRAGMENTS = [path for group in GROUPS for path in sorted((REPOSITORY / "conf" / group).glob("*.yaml"))]
 MISSING = ("needs", "does not", "refuses", "pip install")
 

@@ -9,13 +9,15 @@ from vall_e.config.model import ModelConfig
 
 from .backbone import Backbone
 from .llama import Llama
+from .mixtral import Mixtral
 
 BACKBONES: dict[str, Callable[[ModelConfig], Backbone[Any]]] = {
     "llama": Llama,
     "mistral": Llama,
+    "mixtral": Llama,
 }
 
 
 def build_backbone(cfg: ModelConfig) -> Backbone[Any]:
     """The backbone that the settings of a model name, its weights drawn anew."""
-    return BACKBONES[cfg.arch_type.lower()](cfg)
+    return Mixtral(cfg) if cfg.experts > 1 else BACKBONES[cfg.arch_type.lower()](cfg)
