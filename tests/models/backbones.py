@@ -11,5 +11,7 @@ BACKBONES: dict[str, dict[str, Any]] = {
     "mistral": {"arch_type": "mistral"},
     "mixtral": {"arch_type": "mixtral", "experts": 4, "flags": {"kv_heads": 1}},
     "llama of experts": {"experts": 3},
+    "retnet": {"arch_type": "retnet", "flags": CAUSAL},
+    "old retnet": {"arch_type": "retnet-hf", "flags": CAUSAL},
 }
 ATTENDING = [name for name, settings in BACKBONES.items() if settings.get("flags") != CAUSAL]

@@ -135,3 +135,29 @@ def test_tensors_of_mixtral() -> None:
     rest = backbone(settings, layer)
     assert rest == {"model.embed_tokens.weight": (1025, 1024), "model.norm.weight": NORM}
     assert elements(settings) == (400, 1_277_591_553)  # 404 and 1,285,985,281 with the unused `time_emb`
+
+
+RETENTION = {"q_proj": (1024, 1024), "k_proj": (1024, 1024), "v_proj": (2048, 1024), "g_proj": (2048, 1024)}
+RETNET = {
+    **{f"retention.{name}": shape for name, shape in RETENTION.items()},
+    "retention.out_proj": (1024, 2048),
+    "ffn.fc1": (4096, 1024),
+    "ffn.fc2": (1024, 4096),
+}
+RETNET_NORMS = {"retention_layer_norm": NORM, "final_layer_norm": NORM}
+RELATIVE = {"model.retnet_rel_pos.angle": (64,), "model.retnet_rel_pos.decay": (16,)}
+
+
+def test_tensors_of_retnet() -> None:
+    layer = {f"{name}.weight": shape for name, shape in (RETNET | RETNET_NORMS | {"ffn.gate": (4096, 1024)}).items()}
+    assert backbone({"arch_type": "retnet"}, layer) == RELATIVE | {"model.layer_norm.weight": NORM}
+    # 153 and 278,201,425 with the unused `time_emb`
+    assert elements({"arch_type": "retnet", "langs": 2, "tasks": 8}) == (149, 269_807_697)
+
+
+def test_tensors_of_the_older_retnet() -> None:
+    norms = RETNET_NORMS | {"ffn.ffn_layernorm": (4096,)}
+    layer = {f"{name}.weight": shape for name, shape in (RETNET | norms).items()}
+    layer |= {f"{name}.bias": shape[:1] for name, shape in (RETNET | norms).items()}
+    rest = {"model.layer_norm.weight": NORM, "model.layer_norm.bias": NORM, "model.embed_tokens.weight": (1025, 1024)}
+    assert backbone({"arch_type": "retnet-hf"}, layer) == RELATIVE | rest

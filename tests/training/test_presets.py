@@ -1,4 +1,4 @@
-"""Every preset of a model or the engine trains for some steps, or is refused in one sentence that names what is missing."""
+"""Every preset of model and engine trains for some steps, or is refused in one sentence that names what is missing."""
 
 from __future__ import annotations
 

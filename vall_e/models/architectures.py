@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from vall_e.config.model import ModelConfig
@@ -10,11 +11,14 @@ from vall_e.config.model import ModelConfig
 from .backbone import Backbone
 from .llama import Llama
 from .mixtral import Mixtral
+from .retnet import RetNet
 
 BACKBONES: dict[str, Callable[[ModelConfig], Backbone[Any]]] = {
     "llama": Llama,
     "mistral": Llama,
     "mixtral": Llama,
+    "retnet": RetNet,
+    "retnet-hf": partial(RetNet, old=True),
 }
 
 

@@ -60,8 +60,8 @@ class Backbone(nn.Module, ABC, Generic[W]):
     def cache(self, rows: int, places: int, like: Tensor) -> Cache[W]:
         """An empty cache for rows of up to `places` positions, on the device and of the type of `like`."""
 
-    def enter(self, x: Tensor, positions: Tensor) -> tuple[Tensor, Any]:
-        """The input of the first layer, and what all layers share of the positions."""
+    def enter(self, x: Tensor, positions: Tensor, within: W) -> tuple[Tensor, Any]:
+        """The input of the first layer, and what all layers share."""
         return x, None
 
     @abstractmethod
@@ -76,7 +76,7 @@ class Backbone(nn.Module, ABC, Generic[W]):
         Layers in `skipped` are left out.
         """
         checkpointing = self.checkpointing if self.training else Checkpointing()
-        x, shared = self.enter(x, positions)
+        x, shared = self.enter(x, positions, within)
         losses: list[Tensor] = []
         for index, layer in enumerate(self.stack):
             if index in skipped:

@@ -99,7 +99,7 @@ class Llama(AttentionBackbone):
         self.norm = nn.RMSNorm(size.dim, eps=EPSILON)
         draw_linears(self)
 
-    def enter(self, x: Tensor, positions: Tensor) -> tuple[Tensor, Rotation]:
+    def enter(self, x: Tensor, positions: Tensor, within: Attention) -> tuple[Tensor, Rotation]:
         """See `Backbone`: layers share the rotation."""
         return x, rotary(positions, self.head_width)
 

@@ -15,6 +15,7 @@ from .attention import Attention
 from .attention_backbone import AttentionBackbone
 from .backbone import draw_linears
 from .llama import EPSILON, ROPE_BASE, Rotation, SelfAttention, rotary
+from .unused_table import unused_table
 
 CHOSEN = 2
 """Experts at work for each position."""
@@ -100,7 +101,7 @@ class Mixtral(AttentionBackbone):
         self.norm = nn.RMSNorm(size.dim, eps=epsilon)
         draw_linears(self)
 
-    def enter(self, x: Tensor, positions: Tensor) -> tuple[Tensor, Rotation]:
+    def enter(self, x: Tensor, positions: Tensor, within: Attention) -> tuple[Tensor, Rotation]:
         """See `Backbone`: layers share the rotation."""
         return x, rotary(positions, self.head_width, self.rope_base)
 
@@ -108,8 +109,3 @@ class Mixtral(AttentionBackbone):
         """See `Backbone`: normalised."""
         out: Tensor = self.norm(x)
         return out
-
-
-def unused_table(cfg: ModelConfig) -> nn.Embedding:
-    """A table of codes that weights files of some backbones hold, though nothing reads it; it is not trained."""
-    return nn.Embedding(cfg.audio_tokens + 1, cfg.dimensions.dim).requires_grad_(False)
