@@ -161,3 +161,16 @@ def test_tensors_of_the_older_retnet() -> None:
     layer |= {f"{name}.bias": shape[:1] for name, shape in (RETNET | norms).items()}
     rest = {"model.layer_norm.weight": NORM, "model.layer_norm.bias": NORM, "model.embed_tokens.weight": (1025, 1024)}
     assert backbone({"arch_type": "retnet-hf"}, layer) == RELATIVE | rest
+
+
+def test_tensors_of_mamba2() -> None:
+    layer = {
+        "mixer.in_proj.weight": (2 * 2048 + 2 * 128 + 32, 1024),
+        "mixer.conv1d.weight": (2048 + 2 * 128, 1, 4),
+        "mixer.conv1d.bias": (2048 + 2 * 128,),
+        **{f"mixer.{name}": (32,) for name in ("dt_bias", "A_log", "D")},
+        "mixer.norm.weight": (2048,),
+        "mixer.out_proj.weight": (1024, 2048),
+        "norm.weight": NORM,
+    }
+    assert backbone({"arch_type": "mamba2"}, layer, layers=24) == {"model.norm_f.weight": NORM}

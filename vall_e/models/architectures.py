@@ -10,6 +10,7 @@ from vall_e.config.model import ModelConfig
 
 from .backbone import Backbone
 from .llama import Llama
+from .mamba2 import Mamba2
 from .mixtral import Mixtral
 from .retnet import RetNet
 
@@ -19,6 +20,7 @@ BACKBONES: dict[str, Callable[[ModelConfig], Backbone[Any]]] = {
     "mixtral": Llama,
     "retnet": RetNet,
     "retnet-hf": partial(RetNet, old=True),
+    "mamba2": Mamba2,
 }
 
 
