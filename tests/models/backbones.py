@@ -13,6 +13,8 @@ BACKBONES: dict[str, dict[str, Any]] = {
     "llama of experts": {"experts": 3},
     "retnet": {"arch_type": "retnet", "flags": CAUSAL},
     "old retnet": {"arch_type": "retnet-hf", "flags": CAUSAL},
+    "transformer": {"arch_type": "transformer"},
+    "bitnet": {"arch_type": "bitnet", "flags": {"kv_heads": 1}},
     "mamba2": {"arch_type": "mamba2", "flags": CAUSAL},
 }
 ATTENDING = [name for name, settings in BACKBONES.items() if settings.get("flags") != CAUSAL]

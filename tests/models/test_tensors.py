@@ -174,3 +174,27 @@ def test_tensors_of_mamba2() -> None:
         "norm.weight": NORM,
     }
     assert backbone({"arch_type": "mamba2"}, layer, layers=24) == {"model.norm_f.weight": NORM}
+
+
+def test_tensors_of_the_plain_transformer() -> None:
+    layer = {
+        "attn.norm.weight": NORM,
+        "attn.norm.bias": NORM,
+        "attn.block.to_qkv.weight": (3072, 1024),
+        "attn.block.to_out.weight": (1024, 1024),
+        "attn.block.to_out.bias": (1024,),
+        "ffn.norm.weight": NORM,
+        "ffn.norm.bias": NORM,
+        "ffn.block.0.weight": (4096, 1024),
+        "ffn.block.0.bias": (4096,),
+        "ffn.block.3.weight": (1024, 4096),
+        "ffn.block.3.bias": (1024,),
+    }
+    assert backbone({"arch_type": "transformer"}, layer, at="blocks") == {}
+
+
+def test_tensors_of_bitnet() -> None:
+    layer = {f"self_attn.{letter}_proj.weight": (1024, 1024) for letter in "qkvo"}
+    layer |= {"ffn.up_proj.weight": (4096, 1024), "ffn.down_proj.weight": (1024, 4096)}
+    layer |= {"ffn.norm.weight": (4096,), "ffn.norm.bias": (4096,)}
+    assert backbone({"arch_type": "bitnet"}, layer) == {"model.norm.weight": NORM}

@@ -9,10 +9,12 @@ from typing import Any
 from vall_e.config.model import ModelConfig
 
 from .backbone import Backbone
+from .bitnet import BitNet
 from .llama import Llama
 from .mamba2 import Mamba2
 from .mixtral import Mixtral
 from .retnet import RetNet
+from .transformer import Transformer
 
 BACKBONES: dict[str, Callable[[ModelConfig], Backbone[Any]]] = {
     "llama": Llama,
@@ -20,6 +22,8 @@ BACKBONES: dict[str, Callable[[ModelConfig], Backbone[Any]]] = {
     "mixtral": Llama,
     "retnet": RetNet,
     "retnet-hf": partial(RetNet, old=True),
+    "transformer": Transformer,
+    "bitnet": BitNet,
     "mamba2": Mamba2,
 }
 
