@@ -61,7 +61,7 @@ class DeepSpeedEngine(Engine):
         if self.deepspeed is not None:
             return
         weights = {name: p.detach().clone() for name, p in self.model.named_parameters() if p.requires_grad}
-        self.deepspeed = self._initialize(TrainedModule(self.model.to(self.device)))
+        self.deepspeed = self._initialize(TrainedModule(self.model.to(self.device), fill_skipped=self.stage < 3))
         if self.stage:
             named = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
             self._zero = ZeroState(self.deepspeed.optimizer, self.stage, named)
@@ -93,6 +93,8 @@ class DeepSpeedEngine(Engine):
     def accumulate(self, micro_batches: list[MicroBatch]) -> StepStats:
         """See `Engine`; a micro-batch whose forward pass does not fit into memory is halved, on all ranks."""
         collector, skipped, pending = StatsCollector(), self.skipped_layers(), list(micro_batches)
+        if self.stage == 3:  # layers that are left out would else have the gradients of the step before
+            self.deepspeed.optimizer.grad_partitions_flat_buffer.zero_()
         while pending:
             self.collect_garbage_within()
             batch = pending.pop(0)
