@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from tests.models.adapted import learn, logits
 from tests.models.backbones import ATTENDING, BACKBONES
 from tests.models.tiny import draw_codes, draw_text, speech, tiny_config, tiny_model
 from vall_e.audio.codec import CodecIdentity
+from vall_e.config.architectures import WITHOUT_MLP
 from vall_e.config.lora import LoraConfig
 from vall_e.config.seal import problems
 from vall_e.decoding.autoregressive import decode_level_zero, next_positions
@@ -149,10 +152,26 @@ def test_a_skipped_layer_is_left_out(name: str) -> None:
 
 @EVERY
 def test_compiled_mlps_compute_the_same(name: str) -> None:
-    model = model_of(name)
+    model, graphs = model_of(name), []
     expected = model(MIXED).loss
-    model.model.compile_mlps("eager")
+
+    def backend(graph: torch.fx.GraphModule, _: list[Tensor]) -> Callable[..., Any]:
+        graphs.append(graph)
+        return graph.forward
+
+    torch.compiler.reset()
+    model.model.compile_mlps(backend)
     torch.testing.assert_close(model(MIXED).loss, expected)
+    assert bool(graphs) == (BACKBONES[name].get("arch_type") not in WITHOUT_MLP)
+
+
+@EVERY
+def test_in_bfloat16_it_learns_and_says_about_the_same(name: str) -> None:
+    model = model_of(name).bfloat16()
+    loss = model(MIXED).loss
+    loss.backward()
+    assert loss.item() == pytest.approx(model_of(name)(MIXED).loss.item(), rel=0.01)
+    assert all(p.grad.isfinite().all() for p in model.model.parameters() if p.grad is not None)
 
 
 @EVERY

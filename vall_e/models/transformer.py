@@ -59,6 +59,11 @@ class FeedForward(nn.Sequential):
     def __init__(self, dim: int, rate: float) -> None:
         super().__init__(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Dropout(rate), nn.Linear(4 * dim, dim))
 
+    def forward(self, x: Tensor) -> Tensor:  # torch.compile passes over that of Sequential itself
+        for module in self:
+            x = module(x)
+        return x
+
 
 class TransformerBlock(nn.Module):
     """Attention, then feed-forward."""
