@@ -55,7 +55,7 @@ def test_a_convolution_sees_the_last_positions_of_its_own_sequence() -> None:
     torch.testing.assert_close(found[5:], torch.stack(second))
     assert last[0].equal(x[3:5]) and last[1].equal(x[5:])
     more, _ = convolution(torch.cat([x[:5], x[:1]]), [6])
-    stepped, moved = convolution.step(x[:1], last[:1])
+    stepped, moved = convolution(x[:1], [1], last[:1])
     torch.testing.assert_close(stepped, more[-1:])
     assert moved[0].equal(torch.stack([x[4], x[0]]))
 

@@ -59,7 +59,7 @@ class Mixer(nn.Module):
     def forward(self, x: Tensor, within: Recurrence, layer: int) -> Tensor:
         gate, mixed, sizes = torch.split(self.in_proj(x), self.parts, -1)
         begun = within.begun(layer)
-        seen, last = self.conv1d(mixed, within.lengths) if begun is None else self.conv1d.step(mixed, begun[0])
+        seen, last = self.conv1d(mixed, within.lengths, begun[0] if begun else None)
         with unrounded(x.device):
             y, state = self._evolve(precise(silu(seen)), precise(sizes), within.lengths, begun)
         within.keep(layer, (last, state))
