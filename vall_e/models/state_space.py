@@ -33,10 +33,10 @@ def scan_chunk(x: Tensor, decay: Tensor, b: Tensor, c: Tensor, state: Tensor) ->
     total = decay.cumsum(0).T
     later = torch.ones(len(x), len(x), dtype=torch.bool, device=x.device).triu(1)
     fading = (total[:, :, None] - total[:, None]).masked_fill(later, -torch.inf).exp()
-    y = torch.einsum("hnm,nm,mhp->nhp", fading, c @ b.T, x)
-    y = y + torch.einsum("hn,hpd,nd->nhp", total.exp(), state, c)
-    left = (total[:, -1:] - total).exp()
-    state = total[:, -1, None, None].exp() * state + torch.einsum("hm,mhp,md->hpd", left, x, b)
+    y = torch.einsum("hnm,mhp->nhp", fading * (c @ b.T), x)
+    y = y + total.exp().T[..., None] * torch.einsum("nd,hpd->nhp", c, state)
+    left = (total[:, -1:] - total).exp().T[..., None]
+    state = total[:, -1, None, None].exp() * state + torch.einsum("mhp,md->hpd", left * x, b)
     return y, state
 
 
