@@ -109,3 +109,14 @@ def test_the_preset_of_distillation_trains_a_student(speech: Path, reference: Pa
     assert (student.dimensions.dim, student.teacher) == (32, False)
     train(replace(cfg, trainer=replace(cfg.trainer, iterations=3)), tmp_path)
     assert sorted(losses(tmp_path)) == [1, 2, 3], "it resumes"
+
+
+def test_zeros_third_stage_also_writes_what_it_does_not_train(speech: Path, tmp_path: Path) -> None:
+    pytest.importorskip("deepspeed")
+    cfg = preset(speech, "trainer=deepspeed-zero3", "model=ar+nar-8xmixtral-8", "model.frozen_params=[sep]")
+    train(cfg, tmp_path)
+    (folder,) = (tmp_path / "ckpt").iterdir()
+    tensors = load_weights(folder / "fp32.safetensors", torch.device("cpu")).model.state_dict()
+    assert tensors["sep"].any() and tensors["model.embed_tokens.weight"].any()
+    train(replace(cfg, trainer=replace(cfg.trainer, iterations=3)), tmp_path)
+    assert sorted(losses(tmp_path)) == [1, 2, 3], "it resumes"

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import torch
@@ -25,7 +26,7 @@ from vall_e.optim.parameter_groups import WEIGHT_DECAY, freeze, parameter_groups
 from vall_e.text import Tokenizer
 
 from .deepspeed_settings import builds_optimizer, engine_settings
-from .deepspeed_state import ZeroState, gather_around
+from .deepspeed_state import ZeroState, gather_around, untrained_tensors
 from .engine import Engine
 from .memory import advice, is_out_of_memory, sizes
 from .micro_batch import MicroBatch
@@ -148,7 +149,8 @@ class DeepSpeedEngine(Engine):
         """See `Engine`."""
         self._take_over()
         kept = copied(self.model.state_dict().items()) if self.ranks.first and self.stage < 3 else {}
-        for name, tensor in self._zero.weights() if self._zero else ():
+        untrained = untrained_tensors(self.model) if self.stage == 3 else ()
+        for name, tensor in chain(untrained, self._zero.weights() if self._zero else ()):
             if self.ranks.first:
                 kept |= copied([(name, tensor)])
         return kept

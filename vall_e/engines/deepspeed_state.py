@@ -37,6 +37,18 @@ def gather_around(module: TrainedModule) -> None:
             inner._forward_hooks.clear()
 
 
+def untrained_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """What ZeRO's third stage keeps no original of: frozen parameters and buffers; to be called on every rank."""
+    from deepspeed import zero
+
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if not isinstance(tensor, nn.Parameter):
+            yield name, tensor
+        elif not tensor.requires_grad:
+            with zero.GatheredParameters([tensor]):
+                yield name, tensor.detach().clone()
+
+
 class ZeroState:
     """State of a ZeRO optimizer of any stage; `parameters` are the trained ones by name."""
 
