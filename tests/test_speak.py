@@ -112,7 +112,7 @@ def test_several_sentences_are_longer_than_one(speak: Speak, weights: str) -> No
         (("həloʊ", "inference.language=en-uss"), "language 'en-uss' is not known, allowed: .*nearest: en-us"),
         (("həloʊ", "weights=nowhere.safetensors"), "weights=nowhere.safetensors: no such file"),
         (("həloʊ", "weights=noise.wav"), "weights=noise.wav is not a safetensors file"),
-        (("həloʊ", "weights=foreign.safetensors"), "weights=foreign.safetensors was not written by vall_e"),
+        (("həloʊ", "weights=foreign.safetensors"), "weights=foreign.safetensors does not say which model it is"),
         (("həloʊ", "weights=null"), "weights=PATH is needed"),
         (("həloʊ", "inference.top_kk=3"), "inference.top_kk=3: no such setting.*nearest: inference.top_k"),
         (("həloʊ", "inference.top_p=2"), "inference.top_p=2.* is out of range"),

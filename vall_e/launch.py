@@ -12,7 +12,7 @@ from vall_e.config.complaints import complaints
 from vall_e.config.explain import explain
 from vall_e.config.fault import is_users
 from vall_e.config.flags import flags
-from vall_e.config.rank import rank
+from vall_e.config.rank import rank, without_local_rank
 from vall_e.config.register import register
 from vall_e.config.schema import Config
 from vall_e.errors import VallEError
@@ -27,6 +27,7 @@ def launch(main: Callable[[], object], app: str = "", root: type = Config) -> No
     With the name of the `app` and the `root` of its settings all refused settings are told, not the first alone. With
     HYDRA_FULL_ERROR=1 in the environment errors show their tracebacks, too.
     """
+    sys.argv[1:] = without_local_rank(sys.argv[1:])
     if any(argument.partition("=")[0] in SHOWING for argument in sys.argv[1:]):
         end_with_reader()
     with_traceback = bool(os.environ.get("HYDRA_FULL_ERROR"))

@@ -42,6 +42,13 @@ def test_d_adaptation_takes_the_place_of_a_schedule_free_optimizer() -> None:
     assert any("dadaptation=true" in note for note in derive(cfg)) and cfg.hyperparameters.scheduler == ""
 
 
+@pytest.mark.parametrize("optimizer", ["muon", "prodigy", "adamw"])
+def test_deepspeeds_schedules_are_left_to_optimizers_of_one_learning_rate(optimizer: str) -> None:
+    cfg = Config(trainer=TrainerConfig(backend=Backend.deepspeed))
+    cfg.hyperparameters.scheduler, cfg.hyperparameters.optimizer = "WarmupLR", optimizer
+    assert bool(derive(cfg)) == cfg.hyperparameters.torch_scheduler == (optimizer != "adamw")
+
+
 def test_several_ranks_average_their_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "4")
     cfg = Config()

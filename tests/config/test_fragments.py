@@ -39,13 +39,18 @@ def chosen(group: str, option: str) -> list[str]:
 
 
 # Fragments that choose a plugin of an extra, and where Hydra looks for it.
-PLUGINS = {"sweep/optuna": "hydra_plugins.hydra_optuna_sweeper"}
+PLUGINS = {
+    "sweep/optuna": ("hydra_plugins.hydra_optuna_sweeper", "sweep"),
+    "slurm/sweep": ("hydra_plugins.hydra_submitit_launcher", "slurm"),
+    "slurm/train": ("hydra_plugins.hydra_submitit_launcher", "slurm"),
+}
 
 
 @pytest.mark.parametrize(("group", "option"), FRAGMENTS)
 def test_every_fragment_seals_or_says_what_it_needs(group: str, option: str) -> None:
     if option in PLUGINS:
-        pytest.importorskip(PLUGINS[option], reason="the extra sweep is not installed")
+        module, extra = PLUGINS[option]
+        pytest.importorskip(module, reason=f"the extra {extra} is not installed")
     comments = [line for line in (Path(conf_dir()) / group / f"{option}.yaml").read_text().splitlines() if "#" in line]
     needs_a_component = any("Needs " in line for line in comments)
     try:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.config.launching import launched
 from tests.small_run import environment
-from vall_e.config.rank import rank, world_size
+from vall_e.config.rank import rank, without_local_rank, world_size
 
 CLOCK = "hydra.run.dir=runs/${now:%H-%M}"
 
@@ -27,6 +27,11 @@ def test_the_launcher_tells_which_rank_this_is(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("RANK")
     monkeypatch.setenv("WORLD_SIZE", "")
     assert (rank(), world_size()) == (0, 1)
+
+
+def test_the_local_rank_that_deepspeed_adds_is_no_mistake_and_another_is() -> None:
+    assert without_local_rank(["seed=1", "--local_rank=1"]) == ["seed=1"]
+    assert without_local_rank(["--local_rank=2"]) == ["--local_rank=2"]
 
 
 def test_a_folder_named_by_the_clock_is_refused(tmp_path: Path) -> None:

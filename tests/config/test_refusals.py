@@ -37,6 +37,9 @@ REFUSED = {
     "model.dropout=???": ["model.dropout", "no value given"],
     "seed=1.5": ["seed=1.5", "a whole number, at least 0"],
     "seed=null": ["seed=null", "a whole number"],
+    "trainer.save_tag=latest": ["trainer.save_tag=latest is no name of a checkpoint folder"],
+    "trainer.save_tag=.hidden": ["trainer.save_tag=.hidden is no name of a checkpoint folder"],
+    "trainer.save_tag=../x": ["trainer.save_tag=../x is no name of a checkpoint folder"],
     "trainer.amp=maybe": ["trainer.amp=maybe", "true or false"],
     "trainer.backend=locl": ["trainer.backend=locl", "allowed: local, deepspeed", "nearest: local"],
     "trainer.backend=deepspeed trainer.ema_decay=0.9": ["trainer.ema_decay does not go with trainer.backend=deepspeed"],
@@ -69,6 +72,9 @@ REFUSED = {
     ],
     "optimizations=offload optimizations.model_offloading={devices:[cpu],limits:[1,2]}": ["for 2 devices", "are 1"],
     "optimizations=offload optimizations.model_offloading.assign=[layers.0.]": ["assign=[layers.0.]", "is not a"],
+    "optimizations=compile trainer.backend=deepspeed trainer.deepspeed.zero_optimization_level=3": [
+        "optimizations.compile does not go with trainer.deepspeed.zero_optimization_level=3"
+    ],
     "optimizations=offload trainer.ddp=true": ["model_offloading does not go with trainer.ddp=true"],
     "optimizations=unsloth trainer.gradient_checkpointing=false": ["unsloth=true needs trainer.gradient_checkpointing"],
     "trainer.checkpoint_every=2 trainer.gradient_checkpointing=false": [
@@ -84,6 +90,10 @@ REFUSED = {
     "+model.loss_factors.rep=1": ["model.loss_factors.rep", "allowed: text, prom, resp", "nearest: resp"],
     "+model.loss_factors.resp=x": ["model.loss_factors.resp=x"],
     "model.loss_factors={resp:1}": ["+model.loss_factors.resp="],
+    "evaluation.kwargs.modality=nar-len": ["evaluation.kwargs.modality=nar-len needs len among model.capabilities"],
+    "model=nar-len-llama-8 evaluation.kwargs.modality=ar+nar": ["modality=ar+nar needs ar among model.capabilities"],
+    "dataset.tasks_list=[tts,len]": ["dataset.tasks_list=['tts', 'len'] needs len among model.capabilities"],
+    "model=nar-len-llama-8 dataset.tasks_list=[len] +model.loss_factors.resp=1": ["+model.loss_factors.len=1"],
     "model.size=quater": ["model.size='quater'", "nearest: quarter"],
     "model.size={dim:64}": ["model.size={'dim': 64}", "dim, heads, layers"],
     "model.resp_levels=9": ["model.resp_levels=9", "8 levels", "audio_backend=builtin"],

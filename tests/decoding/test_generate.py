@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
-from tests.models.tiny import STOP, draw_codes, draw_text, tiny_model
+from tests.models.tiny import STOP, draw_codes, draw_text, tiny_config, tiny_model
 from vall_e.config.sampling import SamplingConfig
-from vall_e.decoding.generate import SpeechRequest, generate_speech
+from vall_e.decoding.generate import SpeechRequest, generate_speech, is_masked
+from vall_e.decoding.length import predict_lengths
 from vall_e.errors import ConfigError
+from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE
 
 REQUESTS = [
@@ -36,6 +39,69 @@ def say(
     model: VallE, requests: Sequence[SpeechRequest], sampling: SamplingConfig, seed: int = 0
 ) -> list[list[list[int]]]:
     return [codes.tolist() for codes in generate_speech(model, requests, sampling, seed)]
+
+
+MASKED = SamplingConfig(modality="nar-len", max_duration=30, max_steps=5, nar_temperature=0.5)
+
+
+@pytest.mark.parametrize("sampling", [MASKED, replace(MASKED, cfg_strength=4.0)], ids=["least", "guided"])
+def test_masked_speech_is_the_same_alone_and_in_a_batch(sampling: SamplingConfig) -> None:
+    model = tiny_model(capabilities=["nar", "len"])
+    together = say(model, REQUESTS, sampling, seed=11)
+    assert together == [say(model, [request], sampling, seed=11)[0] for request in REQUESTS]
+    assert all(1 <= len(codes) <= 30 and {len(frame) for frame in codes} == {8} for codes in together)
+
+
+def test_masked_speech_is_as_long_as_the_model_predicts() -> None:
+    model = tiny_model(capabilities=["nar", "len"])
+    sampling = replace(MASKED, max_duration=900)
+    prefixes = [ModelInput(text=r.tokens, prompt=r.prompt, lang=r.lang, tone=0) for r in REQUESTS]
+    predicted = [min(max(frames, 1), 900) for frames in predict_lengths(model, prefixes)]
+    assert [len(codes) for codes in say(model, REQUESTS, replace(sampling, max_steps=1, max_levels=0))] == predicted
+
+
+def test_a_draft_is_bettered_from_the_start_that_is_asked_for() -> None:
+    model, given = tiny_model(capabilities=["nar", "len"]), draw_codes(40, 9)[:, 0]
+    request = replace(REQUESTS[0], draft=given)
+    codes = generate_speech(model, [request], replace(MASKED, max_duration=60, denoise_start=0.8, remasking=False), 0)[
+        0
+    ]
+    assert codes.shape == (40, 8)
+    assert 20 < int((codes[:, 0] == given).sum()) < 40
+
+
+@pytest.mark.parametrize(
+    ("name", "capabilities", "modality", "masked"),
+    [
+        ("ar+nar", ["ar", "nar"], "auto", False),
+        ("ar+nar", ["ar", "nar", "len"], "auto", False),
+        ("nar-len", ["nar", "len"], "auto", True),
+        ("ar+nar-len", ["ar", "nar", "len"], "auto", True),
+        ("mine", ["nar", "len"], "auto", True),
+        ("ar+nar", ["nar", "len"], "auto", True),
+        ("ar+nar-len", ["ar", "nar", "len"], "ar+nar", False),
+        ("ar+nar", ["ar", "nar", "len"], "nar-len", True),
+    ],
+)
+def test_the_modality_follows_name_and_capabilities(
+    name: str, capabilities: list[str], modality: str, masked: bool
+) -> None:
+    assert is_masked(tiny_config(name=name, capabilities=capabilities), modality) is masked
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "modality", "needed"), [(["ar", "nar"], "nar-len", "len"), (["nar", "len"], "ar+nar", "ar")]
+)
+def test_a_modality_that_the_model_lacks_is_refused(capabilities: list[str], modality: str, needed: str) -> None:
+    with pytest.raises(ConfigError, match=rf"modality={modality.replace('+', '.')}: level 0 needs {needed} among"):
+        is_masked(tiny_config(capabilities=capabilities), modality)
+
+
+def test_guided_speech_is_the_same_alone_and_in_a_batch() -> None:
+    model, sampling = prone_to_stop(3.0), replace(DRAWN, cfg_strength=2.0)
+    together = say(model, REQUESTS, sampling, seed=11)
+    assert together == [say(model, [request], sampling, seed=11)[0] for request in REQUESTS]
+    assert together != say(model, REQUESTS, DRAWN, seed=11)
 
 
 @pytest.mark.parametrize("sampling", [GREEDY, DRAWN], ids=["greedy", "drawn"])
@@ -118,7 +184,6 @@ def test_mixed_precision_speaks() -> None:
         assert all(say(tiny_model(), REQUESTS, DRAWN))
 
 
-@pytest.mark.parametrize("capabilities", [["nar"], ["nar", "len"]])
-def test_a_model_that_cannot_begin_is_refused(capabilities: list[str]) -> None:
-    with pytest.raises(ConfigError, match="level 0 needs ar"):
-        say(tiny_model(capabilities=capabilities), REQUESTS, GREEDY)
+def test_a_model_that_cannot_begin_is_refused() -> None:
+    with pytest.raises(ConfigError, match="modality=auto: level 0 needs ar"):
+        say(tiny_model(capabilities=["nar"]), REQUESTS, GREEDY)

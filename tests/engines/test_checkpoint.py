@@ -123,6 +123,7 @@ def test_a_save_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
 
     with pytest.raises(OSError, match="disk full"):
         save_checkpoint(tmp_path, "mine", fail, {}, {})
+    assert not (tmp_path / ".mine.partial").exists(), "half of a checkpoint would fill the disk all the more"
     assert find_checkpoint(tmp_path, None) == before and load_states(before)[1] == {"step": 1}
     assert save(tmp_path, "mine", 2) == before and load_states(before)[1] == {"step": 2}
     assert not (tmp_path / ".mine.partial").exists()
@@ -134,6 +135,24 @@ def test_a_kill_between_the_two_renames_loses_nothing(tmp_path: Path) -> None:
     (tmp_path / ".mine.partial").mkdir()
     found = find_checkpoint(tmp_path, None)
     assert found == tmp_path / "mine" and load_states(found)[1] == {"step": 1}
+
+
+def test_a_kill_after_the_two_renames_leaves_nothing_behind(tmp_path: Path) -> None:
+    save(tmp_path, "mine", 1)
+    save(tmp_path, "old", 1)
+    (tmp_path / "old").rename(tmp_path / ".mine.outdated")
+    assert find_checkpoint(tmp_path, "mine") == tmp_path / "mine" and not (tmp_path / ".mine.outdated").exists()
+
+
+def test_a_kill_between_the_two_renames_loses_no_tag(tmp_path: Path) -> None:
+    save(tmp_path, "mine", 1).rename(tmp_path / ".mine.outdated")
+    assert find_checkpoint(tmp_path, "mine") == tmp_path / "mine"
+
+
+def test_half_a_checkpoint_of_a_killed_run_is_removed_at_the_next_save(tmp_path: Path) -> None:
+    (tmp_path / ".5.partial").mkdir()
+    save(tmp_path, "6")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["6", LATEST]
 
 
 @pytest.mark.parametrize(("keep", "left"), [(0, ["1", "2", "3"]), (2, ["2", "3"]), (5, ["1", "2", "3"])])

@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.small_run import batches, engine, small
+from tests.small_run import batches, changed, engine, small
 from vall_e.config.model_experimental import ModelExperimentalConfig
 from vall_e.config.trainer import CollectGarbage, WeightDtype
 from vall_e.engines import engine as engine_module
 from vall_e.engines.local import LocalEngine
 from vall_e.engines.micro_batch import draw_micro_batch
-from vall_e.errors import VallEError
+from vall_e.errors import CheckpointError, VallEError
 from vall_e.models.weights import load_weights
 
 CALM: dict[str, Any] = {
@@ -114,6 +114,16 @@ def test_a_step_without_a_finite_gradient_is_skipped_and_too_many_end_the_run(
         one.step(batch)
 
 
+def test_float16_skips_a_step_whose_norm_overflows_though_no_gradient_does(speech: Path) -> None:
+    one = engine(small(speech, **CALM, amp=True, weight_dtype=WeightDtype.float16, ema_decay=0.5))
+    batch = batches(one.cfg, 1)
+    assert math.isfinite(one.step(batch)["grad_norm"])
+    before, scale = parameters(one), one.scaler.get_scale()
+    one.model.sep.register_hook(lambda gradient: torch.full_like(gradient, 1e25))
+    assert one.step(batch)["grad_norm"] == math.inf and one.scaler.get_scale() == scale
+    assert not change(before, parameters(one)).any()
+
+
 @pytest.mark.parametrize(("optimizer", "told"), [("adamw", 0.25), ("prodigy", 1e-6)])
 def test_a_learning_rate_can_be_set_while_it_runs(speech: Path, optimizer: str, told: float) -> None:
     one = engine(small(speech, optimizer=optimizer))
@@ -169,6 +179,18 @@ def test_a_checkpoint_restores_everything(speech: Path, tmp_path: Path) -> None:
     third.load(folder)
     assert {k: v for k, v in third.step(pair).items() if k != "tokens_per_second"} == again[0]
     assert not change(parameters(second), parameters(third)).any()
+
+
+def test_the_state_of_parameters_of_other_sizes_is_refused_or_left_out(speech: Path, tmp_path: Path) -> None:
+    first = engine(small(speech, text_tokens=300))
+    first.step(batches(first.cfg, 1))
+    folder = first.write(first.snapshot({}), tmp_path, "1")
+    cfg = small(speech, text_tokens=310, resize_modules=True, ema_decay=0.5)
+    with pytest.raises(CheckpointError, match=r"changed the size of .*text_emb\.weight.*: trainer\.load_states=false"):
+        engine(cfg).load(folder)
+    second = engine(changed(cfg, load_states=False))
+    second.load(folder)
+    assert second.global_step == 1 and math.isfinite(second.step(batches(cfg, 1))["loss"])
 
 
 @pytest.mark.parametrize(("mode", "collected"), [(None, 0), (CollectGarbage.step, 1), (CollectGarbage.substep, 2)])

@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
-from tests.engines.trajectory import opened, settings, trained
+from tests.engines.trajectory import UNTRAINED, opened, settings, trained
 from tests.small_run import REPOSITORY, environment
+from vall_e.engines.checkpoint import WEIGHTS
 from vall_e.engines.ranks import ALONE
 
 pytest.importorskip("deepspeed")
@@ -19,6 +21,7 @@ pytest.importorskip("deepspeed")
 STEPS = 20
 MOVED_STEPS = 8
 """Compared after a move: noise grows from step to step, and a state that was not restored shows at once."""
+FROZEN = ("frozen-ddp", "frozen-fsdp", "frozen-zero2", "frozen-zero3")
 ENGINES = ("ddp", "fsdp", "zero0", "zero1", "zero2", "zero3")
 TIGHT = ("tight-ddp", "tight-zero2")
 MOVED = ("ddp@zero3", "zero0@ddp", "zero1@zero2", "zero2@one", "zero3@zero1", "fsdp@zero1", "zero1@fsdp")
@@ -49,7 +52,7 @@ def out(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     first = trained(engine, loader, STEPS)
     engine.write(engine.snapshot({"loader": loader.state_dict()}), folder / "one", "end")
     (folder / "one.json").write_text(json.dumps(first + trained(engine, loader, STEPS)))
-    launch(str(speech), str(folder), str(STEPS), *ENGINES, *MOVED, *TIGHT)
+    launch(str(speech), str(folder), str(STEPS), *ENGINES, *MOVED, *TIGHT, *FROZEN)
     return folder
 
 
@@ -68,6 +71,17 @@ def test_a_rank_short_of_memory_splits_batches_and_changes_no_step(out: Path, na
 def test_two_ranks_make_the_steps_of_one_process(out: Path, name: str) -> None:
     for step, (found, expected) in enumerate(zip(losses(out, name), losses(out, "one"), strict=False)):
         assert found == pytest.approx(expected, abs=1e-5 * (step + 1)), f"step {step + 1}"
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_frozen_parameters_stay_and_are_saved(out: Path, speech: Path, name: str) -> None:
+    for step, (found, expected) in enumerate(zip(losses(out, name), losses(out, FROZEN[0]), strict=True)):
+        assert found == pytest.approx(expected, abs=2e-4 * (step + 1)), f"step {step + 1}"
+    saved = load_file(out / name / "end" / WEIGHTS)
+    fresh = opened(settings(speech, "one", 1), ALONE)[0].model.state_dict()
+    assert saved.keys() == fresh.keys()
+    same = {key for key, value in saved.items() if value.equal(fresh[key])}
+    assert same >= set(UNTRAINED) and not same & {"model.norm.weight", "model.layers.0.mlp.down_proj.weight"}
 
 
 @pytest.mark.parametrize("name", MOVED)

@@ -13,7 +13,8 @@ from torch import Generator
 
 from tests.models.tiny import draw_codes, draw_text, tiny_config
 from vall_e.models.draws import draw_input, level_pool, nudge
-from vall_e.models.layout import ModelInput
+from vall_e.models.layout import ModelInput, response_targets
+from vall_e.models.tokens import IGNORED
 
 TEXT, PROMPT, RESPONSE = draw_text(6), draw_codes(4, 1), draw_codes(5, 2)
 
@@ -114,3 +115,53 @@ def _response(flags: dict[str, Any]) -> torch.Tensor:
     response = draw(flags).response
     assert response is not None
     return response
+
+
+MASKING = {"rvq_levels_p": [0], "masking_train_p": 1.0, "masking_ratio": 0.5}
+CAPABLE = ["ar", "nar", "len"]
+
+
+def test_a_masked_sample_has_no_stop_and_learns_what_is_hidden() -> None:
+    sample = draw(MASKING, capabilities=CAPABLE)
+    assert sample.mask is not None and sample.response is not None
+    assert sample.response.equal(RESPONSE[:, :1])
+    assert 0 < sample.mask.sum() < len(sample.mask) == 5
+    learnt = response_targets(sample) != IGNORED
+    assert learnt.equal(sample.mask)
+
+
+def test_masked_training_takes_its_share_of_level_0() -> None:
+    flags = MASKING | {"masking_train_p": 0.3}
+    masked = [draw(flags, seed, capabilities=CAPABLE).mask is not None for seed in range(400)]
+    assert sum(masked) / len(masked) == pytest.approx(0.3, abs=0.06)
+
+
+def test_a_sample_of_another_level_that_is_masked_learns_level_0() -> None:
+    sample = draw(MASKING | {"rvq_levels_p": [5], "masking_train_rvq_levels": [0, 7]}, capabilities=CAPABLE)
+    assert (sample.level, sample.mask is not None) == (0, True)
+
+
+def test_no_embedding_of_a_masked_sample_is_dropped() -> None:
+    flags = MASKING | {"token_dropout_rate": 1.0, "token_dropout_rvq_levels": [0, 8]}
+    assert draw(flags, capabilities=CAPABLE).dropped is None
+
+
+def test_a_masked_sample_loses_text_and_prompt_as_others_do() -> None:
+    sample = draw(MASKING | {"cfg_cond_dropout_p": 1.0}, capabilities=CAPABLE)
+    assert (sample.prompt, sample.text.tolist(), sample.mask is not None) == (None, [1, 2], True)
+
+
+def test_the_text_can_be_dropped_alone() -> None:
+    sample = draw({"cfg_text_dropout_p": 1.0})
+    assert sample.prompt is PROMPT
+    assert sample.text.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_length_is_that_of_the_response_and_nothing_is_dropped(seed: int) -> None:
+    cfg = tiny_config({"cfg_cond_dropout_p": 1.0, "cfg_prom_dropout_p": 1.0}, capabilities=CAPABLE)
+    sample = draw_input(cfg, TEXT, PROMPT, RESPONSE, 2, Generator().manual_seed(seed), "len")
+    assert sample.length is not None
+    assert (sample.task, sample.level, sample.response) == ("len", 0, None)
+    assert sample.length.tolist() == [0, 5, 10]
+    assert sample.prompt is PROMPT and sample.text is TEXT

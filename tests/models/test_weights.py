@@ -92,7 +92,7 @@ def test_a_file_that_is_no_safetensors_is_refused(tmp_path: Path) -> None:
 
 def test_foreign_safetensors_are_refused(tmp_path: Path) -> None:
     save_file({"sep": torch.zeros(4)}, tmp_path / "foreign.safetensors")
-    with pytest.raises(WeightsError, match="was not written by vall_e"):
+    with pytest.raises(WeightsError, match="does not say which model it is"):
         load(tmp_path / "foreign.safetensors")
 
 
@@ -164,8 +164,8 @@ def test_tensors_of_others_are_read_whether_in_a_module_or_not(tmp_path: Path) -
     for content in (tensors, {"module": tensors}, {"module": tensors, "config": {"name": "x"}, "lr_scheduler": None}):
         _, found = read_tensors(pickled(tmp_path / "w.pth", content))
         assert found.keys() == tensors.keys() and found["sep"].equal(tensors["sep"])
-    with pytest.raises(WeightsError, match="was not written by vall_e"):
-        load(tmp_path / "w.pth")
+    with pytest.raises(WeightsError, match="does not say which model it is"):
+        load(pickled(tmp_path / "w.pth", {"module": tensors}))
 
 
 class Code:

@@ -163,19 +163,20 @@ def test_a_search_of_which_every_trial_fails_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "package", "arguments"),
+    ("option", "package", "extra", "arguments"),
     [
-        ("hydra/sweeper=optuna", "hydra-optuna-sweeper", ["-m", "hydra/sweeper=optuna", "seed=1,2"]),
-        ("hydra/launcher=joblib", "hydra-joblib-launcher", ["-m", "hydra/launcher=joblib", "seed=1,2"]),
-        ("hydra/sweeper=optuna", "hydra-optuna-sweeper", ["experiment=sweep/optuna"]),
+        ("hydra/sweeper=optuna", "hydra-optuna-sweeper", "sweep", ["-m", "hydra/sweeper=optuna", "seed=1,2"]),
+        ("hydra/launcher=joblib", "hydra-joblib-launcher", "sweep", ["-m", "hydra/launcher=joblib", "seed=1,2"]),
+        ("hydra/sweeper=optuna", "hydra-optuna-sweeper", "sweep", ["experiment=sweep/optuna"]),
+        ("hydra/launcher=submitit_slurm", "hydra-submitit-launcher", "slurm", ["experiment=slurm/train"]),
     ],
 )
 def test_without_the_extra_one_sentence_names_it(
-    option: str, package: str, arguments: list[str], tmp_path: Path
+    option: str, package: str, extra: str, arguments: list[str], tmp_path: Path
 ) -> None:
     # A name that is None in sys.modules cannot be imported, whether or not the extra is installed here.
     code = "import sys; sys.modules['hydra_plugins'] = None; from vall_e.train import main; main()"
     command = [sys.executable, "-c", code, *arguments]
     done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.splitlines() == [f"{option} needs the package '{package}': pip install 'vall_e[sweep]'"]
+    assert done.stderr.splitlines() == [f"{option} needs the package '{package}': pip install 'vall_e[{extra}]'"]

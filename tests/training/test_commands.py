@@ -160,17 +160,6 @@ def test_different_signals_are_all_heeded(keyboard: Keyboard) -> None:
     assert keyboard[0].poll(1) == [Command("save"), Command("quit")]
 
 
-def test_a_signal_that_another_handles_stays_with_it() -> None:
-    heard: list[int] = []
-    before = signal.signal(signal.SIGUSR2, lambda number, frame: heard.append(number))
-    try:
-        with Commands(StringIO()) as commands:
-            os.kill(os.getpid(), signal.SIGUSR2)
-            assert (heard, commands.poll(1)) == ([signal.SIGUSR2], [])
-    finally:
-        signal.signal(signal.SIGUSR2, before)
-
-
 def test_lines_added_to_a_file_are_commands(tmp_path: Path) -> None:
     path = tmp_path / "commands"
     path.write_text("quit\n")  # of before
@@ -199,6 +188,44 @@ def test_handlers_return_at_the_end() -> None:
     with Commands(StringIO()):
         assert signal.getsignal(signal.SIGTERM) != before[0]
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+@pytest.fixture
+def launcher() -> Iterator[list[int]]:
+    """A launcher that goes on when it is to end and that waits for its own signal; what it heard."""
+    heard: list[int] = []
+    numbers = (signal.SIGTERM, signal.SIGUSR2)
+    before = [signal.signal(number, lambda number, _: heard.append(number)) for number in numbers]
+    yield heard
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+def test_the_signal_of_a_launcher_means_quit_and_is_handed_on(launcher: list[int]) -> None:
+    with Commands(StringIO()) as commands:
+        os.kill(os.getpid(), signal.SIGUSR2)
+        assert commands.poll(1) == [Command("quit")]
+    assert launcher == []
+    commands.signals.hand_on()
+    assert launcher == [signal.SIGUSR2]
+
+
+def test_a_job_that_outlives_sigterm_is_saved_by_it(launcher: list[int]) -> None:
+    with Commands(StringIO()) as commands:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert commands.poll(1) == [Command("save")]
+    commands.signals.hand_on()
+    assert launcher == []
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    before = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    try:
+        with Commands(StringIO()) as commands:
+            os.kill(os.getpid(), signal.SIGUSR1)
+            assert commands.poll(1) == []
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 def test_outside_the_main_thread_signals_keep_their_meaning() -> None:

@@ -72,9 +72,15 @@ def same(one: Path, other: Path) -> bool:
     return all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
 
 
-def test_a_lost_rank_ends_the_run_with_a_checkpoint_from_which_it_goes_on(speech: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("trainer", ["local", "deepspeed"])
+def test_a_lost_rank_ends_the_run_with_a_checkpoint_from_which_it_goes_on(
+    speech: Path, tmp_path: Path, trainer: str
+) -> None:
+    if trainer == "deepspeed":
+        pytest.importorskip("deepspeed")
+    chosen = [f"trainer={trainer}", "trainer.weight_dtype=float32", "hyperparameters.torch_optimizer=true"]
     endless, whole = tmp_path / "lost", tmp_path / "whole"
-    ranks = started(endless, speech, [])
+    ranks = started(endless, speech, chosen)
     wait_for_step(endless, 5, ranks)
     ranks[1].kill()
     status, told = ended(ranks)[0]
@@ -82,10 +88,18 @@ def test_a_lost_rank_ends_the_run_with_a_checkpoint_from_which_it_goes_on(speech
     folder = find_checkpoint(checkpoints(endless), None)
     assert folder is not None, told
     assert f"the same command goes on from step {folder.name}" in told
-    steps = f"trainer.iterations={int(folder.name) + 3}"
-    assert [status for status, _ in ended(started(endless, speech, [steps]))] == [0, 0]
-    assert [status for status, _ in ended(started(whole, speech, [steps]))] == [0, 0]
+    chosen.append(f"trainer.iterations={int(folder.name) + 3}")
+    assert [status for status, _ in ended(started(endless, speech, chosen))] == [0, 0]
+    assert [status for status, _ in ended(started(whole, speech, chosen))] == [0, 0]
     assert losses(endless) == losses(whole)
+
+
+def test_a_lost_rank_of_a_sharded_run_is_told_in_a_sentence(speech: Path, tmp_path: Path) -> None:
+    ranks = started(tmp_path / "lost", speech, ["trainer=fsdp", "trainer.weight_dtype=float32", "trainer.amp=false"])
+    wait_for_step(tmp_path / "lost", 5, ranks)
+    ranks[1].kill()
+    status, told = ended(ranks)[0]
+    assert status == 2 and "the same command goes on from the last checkpoint" in told and "Traceback" not in told
 
 
 @pytest.mark.parametrize("trainer", ["local", "deepspeed"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from torch import Tensor
@@ -18,7 +18,12 @@ class CodecIdentity:
     levels: int
     codebook_size: int
     digest: str
-    """First 16 hexadecimal digits of the SHA-256 of its weights."""
+    """First 16 hexadecimal digits of the SHA-256 of its weights; empty where these are not known."""
+
+    def agrees(self, other: CodecIdentity) -> bool:
+        """Whether codes of both mean the same, as far as is known."""
+        unknown = not (self.digest and other.digest)
+        return self == (replace(other, digest=self.digest) if unknown else other)
 
 
 class Codec(Protocol):

@@ -31,7 +31,6 @@ NOISY_TASKS = "noise mixing into samples"
 TASKS_NEED = {
     "tts-c": "continuation samples",
     "stt": "speech-to-text samples",
-    "len": "length-prediction samples",
     "ns": NOISY_TASKS,
     "sr": NOISY_TASKS,
     "tse": "mixing of two speakers into samples",

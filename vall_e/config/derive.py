@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .hyperparameters import SCHEDULERS
+from .hyperparameters import DEEPSPEED_SCHEDULERS, SCHEDULERS
 from .optimizations import MODULES
 from .rank import world_size
 from .schema import Config
 from .setting import shown
 from .trainer import Backend, WeightDtype
+
+RATES_OF_THEIR_OWN = ("muon", "prodigy", "dadaptation")
+"""Optimizers that do not step by learning_rate alone."""
 
 
 def derive(config: Config) -> list[str]:
@@ -40,9 +43,18 @@ def _scheduler(config: Config) -> Iterator[str]:
     if hyper.schedule_free and config.optimizations.swapping == "dadaptation":
         hyper.scheduler = ""
         yield "hyperparameters.scheduler='', as optimizations.dadaptation=true finds the learning rate itself"
-    if not hyper.scheduler and not hyper.torch_scheduler and config.trainer.backend is Backend.deepspeed:
+    if config.trainer.backend is Backend.deepspeed and not hyper.torch_scheduler:
+        yield from _schedule_under_deepspeed(config)
+
+
+def _schedule_under_deepspeed(config: Config) -> Iterator[str]:
+    hyper, kind = config.hyperparameters, config.optimizations.swapping or config.hyperparameters.optimizer.lower()
+    if not hyper.scheduler:
         hyper.torch_scheduler = True
         yield "hyperparameters.torch_scheduler=true, as DeepSpeed is given no scheduler"
+    elif kind in RATES_OF_THEIR_OWN and hyper.scheduler.lower() not in DEEPSPEED_SCHEDULERS:
+        hyper.torch_scheduler = True
+        yield f"hyperparameters.torch_scheduler=true, as DeepSpeed's schedules know one rate, {kind} has others"
 
 
 def _checkpointing(config: Config) -> Iterator[str]:

@@ -19,8 +19,13 @@ from .reworded import reworded
 from .setting import shown
 from .wanted import wanted
 
-# Hydra's plugins for sweeps, by the option they bring.
-PLUGINS = {"hydra/sweeper=optuna": "hydra-optuna-sweeper", "hydra/launcher=joblib": "hydra-joblib-launcher"}
+# Hydra's plugins and the extra they come with, by the option they bring.
+PLUGINS = {
+    "hydra/sweeper=optuna": ("hydra-optuna-sweeper", "sweep"),
+    "hydra/launcher=joblib": ("hydra-joblib-launcher", "sweep"),
+    "hydra/launcher=submitit_local": ("hydra-submitit-launcher", "slurm"),
+    "hydra/launcher=submitit_slurm": ("hydra-submitit-launcher", "slurm"),
+}
 
 # Hydra's advice to append with a + would hide a misspelt name; the types are OmegaConf's, not the user's.
 NOISE = ("To append", "reference_type=", "object_type=", "full_key:", "provider=", "Config search path", "Search path")
@@ -86,8 +91,8 @@ def _not_found(error: MissingConfigException) -> str | None:
         return None
     ours = file.partition("/")[0] in groups()
     group, _, option = file.partition("/") if ours else file.rpartition("/")
-    if package := PLUGINS.get(f"{group}={option}"):
-        return str(MissingExtra(package, "sweep", f"{group}={option}"))
+    if plugin := PLUGINS.get(f"{group}={option}"):
+        return str(MissingExtra(*plugin, f"{group}={option}"))
     # Hydra lists no folders, and nothing of a list
     allowed = sorted({*(error.options or ()), *(options(group) if ours else ())})
     told = f", allowed: {', '.join(allowed)}{hint(option, allowed, f'{group}=')}" if allowed else ""

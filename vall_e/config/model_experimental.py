@@ -8,7 +8,6 @@ from typing import Any
 
 from .setting import setting
 
-MASKED_TRAINING = "training of masked decoding (NAR-len)"
 LAYERSKIP = "early exits (LayerSkip)"
 
 
@@ -57,15 +56,17 @@ class ModelExperimentalConfig:
     )
     causal_size: int = setting(1, "AR codes predicted in one step.", at_least=1, needs="several AR codes a step")
     masking_train_p: float = setting(
-        0.0, "Chance that a sample of level 0 trains masked decoding.", at_least=0, at_most=1, needs=MASKED_TRAINING
+        0.0,
+        "Chance that a sample of an eligible level learns masked decoding of level 0; without ar level 0 always does.",
+        at_least=0,
+        at_most=1,
     )
     masking_train_rvq_levels: list[int] = setting(
-        [0, 0], "Levels eligible for masked training, inclusive.", at_least=0, needs=MASKED_TRAINING
+        [0, 0], "Target levels eligible for masked training, inclusive.", at_least=0
     )
     masking_ratio: Any = setting(
         0.8,
         "Share of frames masked: a number, random (all shares), rand (the middle ones).",
-        needs=MASKED_TRAINING,
         takes=("random", "rand", float),
     )
     ignore_inputs_for_loss: bool = setting(True, "Only the output segment is learnt; false learns the inputs too.")
@@ -73,9 +74,7 @@ class ModelExperimentalConfig:
         True, "NAR levels see the whole sequence; false masks them causally as weights before 2024-11-22 expect."
     )
     cfg_cond_dropout_p: float = setting(0.0, "Chance to blank the text and drop the prompt.", at_least=0, at_most=1)
-    cfg_text_dropout_p: float = setting(
-        0.0, "Chance to blank the text alone.", at_least=0, at_most=1, needs="dropping of the text alone"
-    )
+    cfg_text_dropout_p: float = setting(0.0, "Chance to blank the text alone.", at_least=0, at_most=1)
     cfg_prom_dropout_p: float = setting(0.0, "Chance to drop the prompt alone.", at_least=0, at_most=1)
     layerskip: bool = setting(False, "Train and use early exits.", needs=LAYERSKIP)
     layerskip_r: int = setting(2, "Early exits trained at each step.", at_least=1, needs=LAYERSKIP)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -22,7 +23,13 @@ def tell_torch() -> None:
         return
     from submitit.helpers import TorchDistributedEnvironment
 
-    TorchDistributedEnvironment().export(set_cuda_visible_devices=False)
+    TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
+
+
+def without_local_rank(arguments: Sequence[str]) -> list[str]:
+    """Arguments without `--local_rank=N`, which DeepSpeed's launcher adds though LOCAL_RANK says the same."""
+    same = f"--local_rank={os.environ.get('LOCAL_RANK')}"
+    return [argument for argument in arguments if argument != same]
 
 
 def _told(variable: str, attribute: str, alone: int) -> int:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from .setting import setting
 
 MODALITIES = ("auto", "ar+nar", "nar-len")
-MASKED_DECODING = "masked decoding (NAR-len)"
-GUIDANCE = "classifier-free guidance"
 EARLY_EXITS = "early exits (LayerSkip)"
 MIROSTAT = "the sampler mirostat"
 
@@ -19,12 +17,11 @@ class SamplingConfig:
 
     modality: str = setting(
         "auto",
-        "How level 0 is decoded: code by code (ar+nar), or masked (nar-len).",
+        "How level 0 is decoded: code by code (ar+nar), or masked (nar-len); auto as the model can, masked if both.",
         allowed=MODALITIES,
-        options_need={"nar-len": MASKED_DECODING},
     )
     max_duration: int = setting(900, "Code frames generated at most.", at_least=1, at_most=22_500)
-    max_steps: int = setting(25, "Steps of masked decoding.", at_least=1, at_most=1000, needs=MASKED_DECODING)
+    max_steps: int = setting(25, "Steps of masked decoding.", at_least=1, at_most=1000)
     max_levels: int = setting(7, "NAR levels decoded after level 0.", at_least=0, at_most=31)
     ar_temperature: float = setting(1.0, "Temperature of level 0; 0 takes the likeliest code.", at_least=0, at_most=10)
     nar_temperature: float = setting(
@@ -64,10 +61,13 @@ class SamplingConfig:
         False, "Adapt the draw to the entropy of predictions and attention.", needs="the sampler entropix"
     )
     cfg_strength: float = setting(
-        0.0, "Guidance away from what the model says without text and prompt; 0 is off.", at_least=0, needs=GUIDANCE
+        0.0, "Guidance away from what the model says without text and prompt; 0 is off.", at_least=0
+    )
+    minimum_cfg_strength: float = setting(
+        3.0, "Guidance of masked decoding at least, which says little with less.", at_least=0
     )
     cfg_rescale: float = setting(
-        0.75, "Share by which guided predictions get their spread back.", at_least=0, at_most=1, needs=GUIDANCE
+        0.75, "Share by which guided predictions get their spread back.", at_least=0, at_most=1
     )
     layer_skip: bool = setting(False, "Leave the backbone early where the model is sure.", needs=EARLY_EXITS)
     layer_skip_exit_layer: int | None = setting(None, "Last layer computed at most.", at_least=0, needs=EARLY_EXITS)
@@ -81,6 +81,6 @@ class SamplingConfig:
         None, "Speak with all adapters (true) or none (false) at every level; null has each speak at its rvq_levels."
     )
     refine_on_stop: bool = setting(False, "Compute the stopped sequence again.", needs="refinement on stop")
-    denoise_start: float = setting(
-        0.0, "Share of masked decoding that is skipped.", at_least=0, below=1, needs=MASKED_DECODING
-    )
+    remasking: bool = setting(True, "Masked decoding hides one step's share of frames more at every step.")
+    annealed_sampling: bool = setting(True, "The temperature of masked decoding falls to 0 at the last step.")
+    denoise_start: float = setting(0.0, "Share of masked decoding that is skipped.", at_least=0, below=1)

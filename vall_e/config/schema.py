@@ -98,8 +98,18 @@ class Config:
                 f"dataset.tasks_list={self.dataset.tasks_list} needs len among model.capabilities="
                 f"{self.model.capabilities}"
             )
-        if self.evaluation.kwargs.modality == "nar-len" and "len" not in self.model.capabilities:
-            yield f"evaluation.kwargs.modality=nar-len needs len among model.capabilities={self.model.capabilities}"
+        if "len" in tasks and self.model.loss_factors and not self.model.loss_factors.get("len"):
+            yield (
+                f"model.loss_factors={self.model.loss_factors} has no len, which dataset.tasks_list="
+                f"{self.dataset.tasks_list} is to learn: +model.loss_factors.len=1"
+            )
+        modality = self.evaluation.kwargs.modality.lower()
+        needed = {"nar-len": "len", "ar+nar": "ar"}.get(modality)
+        if needed and needed not in self.model.capabilities:
+            yield (
+                f"evaluation.kwargs.modality={modality} needs {needed} among model.capabilities="
+                f"{self.model.capabilities}"
+            )
 
     def _adapter_problems(self) -> Iterator[str]:
         levels, named = self.model.resp_levels, dict[str, str]()
@@ -133,6 +143,11 @@ class Config:
             local = {"loras": self.loras, "teacher": self.teacher, "trainer.ema_decay": trainer.ema_decay}
             for name in (name for name, value in local.items() if value):
                 yield f"{name} does not go with trainer.backend=deepspeed, allowed there: trainer.backend=local"
+            if self.optimizations.compile and trainer.deepspeed.zero_optimization_level == 3:
+                yield (
+                    "optimizations.compile does not go with trainer.deepspeed."
+                    "zero_optimization_level=3, which gathers weights within what would be compiled, allowed: 0 to 2"
+                )
         if self.optimizations.compile and (arch := self.model.arch_type.lower()) in WITHOUT_MLP:
             yield f"optimizations.compile compiles MLPs, and model.arch_type={arch} has none, allowed there: false"
         if self.optimizations.unsloth and not trainer.gradient_checkpointing:

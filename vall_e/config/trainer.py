@@ -100,6 +100,8 @@ class TrainerConfig:
             yield "weight_dtype=int8 cannot be trained, allowed: float32, float16, bfloat16"
         if self.backend is Backend.local and self.weight_dtype is WeightDtype.float16 and not self.amp:
             yield "weight_dtype=float16 without amp=true cannot be trained: gradients underflow"
+        if self.save_tag in ("", "latest") or self.save_tag.startswith(".") or "/" in self.save_tag:
+            yield f"save_tag={self.save_tag} is no name of a checkpoint folder, allowed: step, it or a name of your own"
         if self.checkpoint_every > 1 and not self.gradient_checkpointing:
             yield f"checkpoint_every={self.checkpoint_every} needs gradient_checkpointing=true"
         if self.load_state_dict and self.load_tag is not None:

@@ -25,4 +25,5 @@ def tts(utterance: Utterance, draw_prompt: Callable[[], Codes]) -> TaskCodes:
     return TaskCodes(prompt=draw_prompt(), response=utterance.codes)
 
 
-TASKS: dict[str, Task] = {"tts": tts}
+TASKS: dict[str, Task] = {"tts": tts, "len": tts}
+"""What `len` is to learn, the number of frames, follows from the audio of `tts`."""

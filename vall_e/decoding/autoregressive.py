@@ -14,6 +14,8 @@ from vall_e.models.layout import Layout, ModelInput
 from vall_e.models.tokens import TEXT_BOS, TEXT_EOS
 from vall_e.models.vall_e import VallE
 
+from .guidance import Guidance, RunningGuidance, unconditional
+
 Choose = Callable[[int, Tensor, list[int]], int]
 """(row, logits [V], ids so far) -> the next id."""
 
@@ -25,14 +27,17 @@ def decode_ids(
     stop: int,
     steps: int,
     choose: Choose,
+    guidance: Guidance | None = None,
 ) -> list[list[int]]:
     """Continue every prefix until it says `stop` or has `steps` ids; a row's ids do not depend on the other rows.
 
-    embed: ids int64 [B] -> [B, d], their vectors in the output segment.
+    embed: ids int64 [B] -> [B, d], their vectors in the output segment. With guidance each row has a second sequence,
+    without text and prompt, that is told the same ids.
     """
-    packed = model.pack(prefixes)
-    rows, head = len(prefixes), packed.layouts[0].head
-    cache = model.model.cache(rows, max(packed.lengths) + steps, packed.embeddings)
+    guide = RunningGuidance(guidance) if guidance else None
+    packed = model.pack([*prefixes, *map(unconditional, prefixes)] if guide else prefixes)
+    rows, sequences, head = len(prefixes), len(packed.layouts), packed.layouts[0].head
+    cache = model.model.cache(sequences, max(packed.lengths) + steps, packed.embeddings)
     hidden = model.hidden(packed, cache.prefill(packed.lengths))
     last = torch.tensor(packed.lengths).cumsum(0) - 1
     hidden, positions = hidden[last.to(hidden.device)], next_positions(model, packed.layouts)
@@ -40,13 +45,14 @@ def decode_ids(
     running = set(range(rows))
     for step in range(steps):
         logits = model.logits(head, hidden).float()
+        logits = guide.combine(logits) if guide else logits
         chosen = [choose(row, logits[row], ids[row]) if row in running else stop for row in range(rows)]
         running = {row for row in running if chosen[row] != stop}
         for row in running:
             ids[row].append(chosen[row])
         if not running or step == steps - 1:
             break
-        vectors = embed(torch.tensor(chosen, device=model.device))
+        vectors = embed(torch.tensor(chosen * (sequences // rows), device=model.device))
         hidden, _ = model.model(vectors, positions + step, cache.step())
     return ids
 
@@ -62,22 +68,28 @@ def next_positions(model: VallE, layouts: Sequence[Layout]) -> Tensor:
 
 
 @torch.inference_mode()
-def decode_level_zero(model: VallE, prefixes: Sequence[ModelInput], steps: int, choose: Choose) -> list[Tensor]:
+def decode_level_zero(
+    model: VallE, prefixes: Sequence[ModelInput], steps: int, choose: Choose, guidance: Guidance | None = None
+) -> list[Tensor]:
     """Codes of RVQ level 0 for prefixes with an empty response: int64 [T] each."""
 
     def embed(ids: Tensor) -> Tensor:
         return model.resps_emb.read(0, ids)
 
-    ids = decode_ids(model, prefixes, embed, model.stop, steps, choose)
+    ids = decode_ids(model, prefixes, embed, model.stop, steps, choose, guidance)
     return [torch.tensor(row, dtype=torch.int64) for row in ids]
 
 
 @torch.inference_mode()
-def transcribe(model: VallE, responses: Sequence[Tensor], steps: int, lang: int = 0) -> list[list[int]]:
+def transcribe(model: VallE, responses: Sequence[Tensor], steps: int, lang: int | None = 0) -> list[list[int]]:
     """Likeliest text ids of speech, bos and eos left out: codes int [T, Q] each."""
-    bos = torch.tensor([TEXT_BOS])
+    bos, rows = torch.tensor([TEXT_BOS]), model.cfg.text_tokens
     prefixes = [ModelInput(task="stt", text=bos, response=response, lang=lang) for response in responses]
-    return decode_ids(model, prefixes, model.text_emb, TEXT_EOS, steps, lambda _, logits, __: int(logits.argmax()))
+
+    def likeliest(row: int, logits: Tensor, previous: list[int]) -> int:
+        return int(logits[:rows].argmax())  # one head for all tells more ids apart than text has
+
+    return decode_ids(model, prefixes, model.text_emb, TEXT_EOS, steps, likeliest)
 
 
 def seeded(seed: int, rows: int) -> list[Generator]:

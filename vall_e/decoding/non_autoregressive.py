@@ -13,6 +13,7 @@ from vall_e.models.layout import ModelInput
 from vall_e.models.lora.levels import at_level
 from vall_e.models.vall_e import VallE
 
+from .guidance import Guidance, guidance, unconditional
 from .samplers import pick, upper_level_draw
 
 
@@ -27,21 +28,25 @@ def decode_levels(
     """Levels above 0 for given codes of level 0, int [T] each -> int64 [T, Q] each; Q is 1 without `nar`."""
     codes = [level_zero[:, None].long() for level_zero in first]
     levels = min(sampling.max_levels + 1, model.cfg.resp_levels) if "nar" in model.cfg.capabilities else 1
-    draw = upper_level_draw(sampling)
+    draw, guide = upper_level_draw(sampling), guidance(sampling)
     for level in range(1, levels):
+        samples = [replace(p, level=level, response=c) for p, c in zip(prefixes, codes, strict=True)]
         with at_level(model, level, sampling.use_lora):
-            logits = level_logits(model, prefixes, codes, level)
+            logits = frame_logits(model, samples, guide)
         for row, (row_logits, generator) in enumerate(zip(logits, generators, strict=True)):
-            chosen = pick(row_logits, draw, generator)
+            chosen = pick(row_logits[:, : model.stop], draw, generator)
             codes[row] = torch.cat([codes[row], chosen[:, None].cpu()], 1)
     return codes
 
 
-def level_logits(model: VallE, prefixes: Sequence[ModelInput], codes: Sequence[Tensor], level: int) -> list[Tensor]:
-    """Logits of `level` for every frame: codes int [T, level] each -> [T, V] each."""
-    samples = [replace(p, level=level, response=c) for p, c in zip(prefixes, codes, strict=True)]
-    packed = model.pack(samples)
+def frame_logits(model: VallE, samples: Sequence[ModelInput], guide: Guidance | None = None) -> list[Tensor]:
+    """Logits of every response frame, by the head that the samples share, guided if wanted: float32 [T, V] each."""
+    packed = model.pack([*samples, *map(unconditional, samples)] if guide else samples)
     hidden = torch.split(model.hidden(packed), packed.lengths)
     frames = [h[layout.segment("resp").start :] for h, layout in zip(hidden, packed.layouts, strict=True)]
-    logits = model.logits(f"NAR:{level - 1}:{level}", torch.cat(frames))
-    return list(torch.split(logits, [len(f) for f in frames]))
+    logits = model.logits(packed.layouts[0].head, torch.cat(frames)).float()
+    rows = torch.split(logits, [len(f) for f in frames])
+    if guide is None:
+        return list(rows)
+    both = zip(rows[: len(samples)], rows[len(samples) :], strict=True)
+    return [guide.combine(conditional, null) for conditional, null in both]

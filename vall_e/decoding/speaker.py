@@ -43,7 +43,7 @@ class Speaker:
     """Speaks with trained weights; the codec must be the one they were trained on."""
 
     def __init__(self, weights: LoadedWeights, codec: Codec, cfg: InferenceConfig) -> None:
-        if codec.identity != weights.codec:
+        if not codec.identity.agrees(weights.codec):
             raise WeightsError(
                 f"the weights speak the codes of the codec {weights.codec.name} ({weights.codec.digest}), "
                 f"but {codec.identity.name} ({codec.identity.digest}) is in use"

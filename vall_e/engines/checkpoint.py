@@ -38,20 +38,32 @@ WEIGHTS, STATES, COUNTERS, MANIFEST, LATEST = (
 def save_checkpoint(
     root: Path, tag: str, write_weights: Callable[[Path], None], states: dict[str, Tensor], counters: dict[str, Any]
 ) -> Path:
-    """Write `root/tag` under a temporary name, rename it when complete, and point `latest` at it."""
+    """Write `root/tag` under a temporary name, rename it when complete, and point `latest` at it.
+
+    Nothing half-written stays, neither of this save if it fails nor of one whose process was killed.
+    """
     partial, final = root / f".{tag}.partial", root / tag
-    shutil.rmtree(partial, ignore_errors=True)
+    for left in root.glob(".*.partial"):
+        shutil.rmtree(left, ignore_errors=True)
     partial.mkdir(parents=True)
-    write_weights(partial / WEIGHTS)
+    try:
+        write_weights(partial / WEIGHTS)
+        _write_states(partial, states, counters)
+        replace_folder(partial, final)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    write_latest(root, tag)
+    return final
+
+
+def _write_states(partial: Path, states: dict[str, Tensor], counters: dict[str, Any]) -> None:
     save_file(states, partial / STATES)
     (partial / COUNTERS).write_text(json.dumps(counters), encoding="utf-8")
     manifest = {name: describe(partial / name) for name in (WEIGHTS, STATES, COUNTERS)}
     (partial / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
     for path in (*partial.iterdir(), partial):
         sync(path)
-    replace_folder(partial, final)
-    write_latest(root, tag)
-    return final
 
 
 def replace_folder(partial: Path, final: Path) -> None:
@@ -66,10 +78,15 @@ def replace_folder(partial: Path, final: Path) -> None:
 
 
 def recover_outdated(root: Path) -> None:
-    """Give a checkpoint its name back that `replace_folder` had put aside when the process was killed."""
+    """Give a checkpoint its name back that `replace_folder` had put aside when the process was killed.
+
+    It is removed if the one that was to take its place stands already.
+    """
     for outdated in root.glob(".*.outdated"):
         final = outdated.with_name(outdated.name[1:].removesuffix(".outdated"))
-        if not final.exists():
+        if final.exists():
+            shutil.rmtree(outdated, ignore_errors=True)
+        else:
             os.replace(outdated, final)
 
 
@@ -126,12 +143,12 @@ def find_checkpoint(root: Path, tag: str | None) -> Path | None:
     A damaged one is named in the log and the one before it is taken. CheckpointError if `tag` is missing or damaged,
     or if every checkpoint is damaged.
     """
+    recover_outdated(root)
     if tag is not None:
         problem = damage(root / tag) if (root / tag).is_dir() else "no such folder"
         if problem:
             raise CheckpointError(f"trainer.load_tag={tag}: {root / tag} cannot be used ({problem})")
         return root / tag
-    recover_outdated(root)
     found = newest_first(root)
     for folder in found:
         if problem := damage(folder):

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import chain
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
 from vall_e.audio.codec import CodecIdentity
 from vall_e.config.schema import Config
-from vall_e.errors import MemoryExhausted, MissingExtra, VallEError
-from vall_e.models.checkpointing import Checkpointing
+from vall_e.errors import MemoryExhausted
 from vall_e.models.loss import LossOutput
 from vall_e.models.vall_e import VallE
-from vall_e.optim.optimizers import build_optimizer
-from vall_e.optim.parameter_groups import WEIGHT_DECAY, freeze, parameter_groups
+from vall_e.optim.learning_rate import apply_factor, effective, peak, set_peak
+from vall_e.optim.parameter_groups import freeze
 from vall_e.text import Tokenizer
 
-from .deepspeed_settings import builds_optimizer, engine_settings
-from .deepspeed_state import ZeroState, gather_around, untrained_tensors
+from .deepspeed_course import loss_scale, restore_loss_scale, restore_schedule, step
+from .deepspeed_settings import engine_settings
+from .deepspeed_start import hand_over
+from .deepspeed_state import ZeroState, gather_around
 from .engine import Engine
 from .memory import advice, is_out_of_memory, sizes
 from .micro_batch import MicroBatch
@@ -48,12 +46,11 @@ class DeepSpeedEngine(Engine):
     def __init__(self, cfg: Config, tokenizer: Tokenizer, codec: CodecIdentity, ranks: Ranks = ALONE) -> None:
         super().__init__(cfg, tokenizer, codec, ranks)
         torch.manual_seed(cfg.seed)
-        self.model = self.fresh_model()
-        self.model.model.checkpointing = Checkpointing.chosen_by(cfg.trainer, cfg.optimizations)
+        self.model = self.equip(self.fresh_model())
         self.settings = engine_settings(cfg, ranks.size)
         self.stage: int = self.settings.get("zero_optimization", {}).get("stage", 0)
         self.whole = self.stage == 0
-        self.peak = cfg.hyperparameters.learning_rate
+        self._rate = 0.0
         freeze(self.model, cfg.model.frozen_params)
         self._zero: ZeroState | None = None
 
@@ -62,34 +59,13 @@ class DeepSpeedEngine(Engine):
         if self.deepspeed is not None:
             return
         weights = {name: p.detach().clone() for name, p in self.model.named_parameters() if p.requires_grad}
-        self.deepspeed = self._initialize(TrainedModule(self.model.to(self.device), fill_skipped=self.stage < 3))
-        if self.stage:
-            named = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
-            self._zero = ZeroState(self.deepspeed.optimizer, self.stage, named)
-            self._zero.set_weights(weights)
-
-    def _initialize(self, module: TrainedModule) -> Any:
-        try:
-            import deepspeed
-        except ImportError as error:
-            raise MissingExtra("deepspeed", "deepspeed", "trainer.backend=deepspeed") from error
-        if not dist.is_initialized():
-            os.environ.setdefault("LOCAL_RANK", "0")  # DeepSpeed insists on it, in a single process, too
-            dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)  # type: ignore[attr-defined]
-        hyper, ours = self.cfg.hyperparameters, not builds_optimizer(self.cfg)
-        try:
-            engine, *_ = deepspeed.initialize(
-                model=module,
-                optimizer=build_optimizer(self.model, hyper, []) if ours else None,
-                model_parameters=None if ours else parameter_groups(self.model, WEIGHT_DECAY),
-                config={name: value for name, value in self.settings.items() if name != "optimizer" or not ours},
-                dist_init_required=False,
-            )
-        except (ValueError, AssertionError, deepspeed.DeepSpeedConfigError) as error:
-            raise VallEError(f"DeepSpeed refuses these settings: {error}") from error
+        module = TrainedModule(self.model.to(self.device), fill_skipped=self.stage < 3)
+        self.deepspeed = hand_over(module, self.cfg, self.settings)
         if self.stage == 3:
-            gather_around(module)
-        return engine
+            gather_around(self.deepspeed.module)
+        if self.stage:
+            self._zero = ZeroState(self.deepspeed.optimizer, self.stage, dict(self.model.named_parameters()))
+            self._zero.set_weights(weights)
 
     def accumulate(self, micro_batches: list[MicroBatch]) -> StepStats:
         """See `Engine`; a micro-batch whose forward pass does not fit into memory is halved, on all ranks."""
@@ -111,8 +87,9 @@ class DeepSpeedEngine(Engine):
 
     def update(self) -> float:
         """See `Engine`; ZeRO itself skips what is not finite."""
+        self._rate = effective(self._optimizer)  # a schedule of DeepSpeed's will have set that of the next step
         if self.stage:
-            self.deepspeed.step()
+            step(self.deepspeed, self.cfg.trainer.deepspeed.min_loss_scale)
             return float(self.deepspeed.get_global_grad_norm())
         norm = float(torch.nn.utils.get_total_norm(p.grad for p in self.model.parameters() if p.grad is not None))
         if math.isfinite(norm):
@@ -124,33 +101,34 @@ class DeepSpeedEngine(Engine):
     def follow_schedule(self, factor: float) -> None:
         """See `Engine`; a schedule of DeepSpeed's is its own affair."""
         self._take_over()
-        if self.deepspeed.lr_scheduler is None:
-            for group in self.deepspeed.optimizer.param_groups:
-                group["lr"] = self.peak * factor
+        if self._follows_us:
+            apply_factor(self._optimizer, factor)
 
     @property
     def effective_learning_rate(self) -> float:
         """See `Engine`."""
-        return float(self.deepspeed.get_lr()[0])
+        return self._rate
 
     @property
     def learning_rate(self) -> float:
         """See `Engine`."""
-        return self.peak
+        self._take_over()
+        return peak(self._optimizer) if self._follows_us else self.cfg.hyperparameters.learning_rate
 
     def set_learning_rate(self, learning_rate: float) -> None:
         """See `Engine`."""
-        if self.cfg.hyperparameters.torch_scheduler:
-            self.peak = learning_rate
+        self._take_over()
+        if self._follows_us:
+            set_peak(self._optimizer, learning_rate)
         else:
             log.warning("The learning rate stays: the schedule is DeepSpeed's (hyperparameters.torch_scheduler=false)")
 
     def weights(self) -> dict[str, Tensor]:
         """See `Engine`."""
         self._take_over()
-        kept = copied(self.model.state_dict().items()) if self.ranks.first and self.stage < 3 else {}
-        untrained = untrained_tensors(self.model) if self.stage == 3 else ()
-        for name, tensor in chain(untrained, self._zero.weights() if self._zero else ()):
+        whole = self.model.state_dict() if self.stage < 3 else dict(self.model.named_buffers())
+        kept = copied(whole.items()) if self.ranks.first else {}
+        for name, tensor in self._zero.weights() if self._zero else ():
             if self.ranks.first:
                 kept |= copied([(name, tensor)])
         return kept
@@ -169,10 +147,8 @@ class DeepSpeedEngine(Engine):
             self._zero.load(states, counters["optimizer"])
         else:
             join_state(self._optimizer, self.names, states, counters["optimizer"])
-        if self.deepspeed.lr_scheduler is not None and counters.get("scheduler"):
-            self.deepspeed.lr_scheduler.load_state_dict(counters["scheduler"])
-        if counters.get("loss_scale") and hasattr(self.deepspeed.optimizer, "loss_scaler"):
-            self.deepspeed.optimizer.loss_scaler.cur_scale = counters["loss_scale"]
+        restore_schedule(self.deepspeed.lr_scheduler, counters.get("scheduler", {}))
+        restore_loss_scale(self._optimizer, counters.get("loss_scale", {}))
 
     @contextmanager
     def speaking(self) -> Iterator[VallE]:
@@ -207,6 +183,11 @@ class DeepSpeedEngine(Engine):
         return batch.split(2) if len(batch.inputs) > 1 else [batch, replace(batch, share=0.0)]
 
     @property
+    def _follows_us(self) -> bool:
+        """Whether the learning rate is ours to set, not that of a schedule of DeepSpeed's."""
+        return self.deepspeed.lr_scheduler is None
+
+    @property
     def _optimizer(self) -> torch.optim.Optimizer:
         optimizer: torch.optim.Optimizer = self.deepspeed.optimizer
         return optimizer
@@ -221,8 +202,5 @@ class DeepSpeedEngine(Engine):
         return tensors, self._zero.rest()
 
     def _deepspeed_counters(self) -> dict[str, Any]:
-        scheduler, scaler = self.deepspeed.lr_scheduler, getattr(self.deepspeed.optimizer, "loss_scaler", None)
-        return {
-            "scheduler": scheduler.state_dict() if scheduler is not None else {},
-            "loss_scale": float(scaler.cur_scale) if scaler is not None else None,
-        }
+        scheduler = {} if self._follows_us else self.deepspeed.lr_scheduler.state_dict()
+        return {"scheduler": scheduler, "loss_scale": loss_scale(self._optimizer)}

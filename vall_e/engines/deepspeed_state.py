@@ -28,38 +28,35 @@ def gather_around(module: TrainedModule) -> None:
     """
     from deepspeed import zero
 
-    for parameter in module.around:
-        zero.register_external_parameter(module, parameter)
     backbone = set(module.valle.model.modules())
+    within = {id(parameter) for parameter in module.valle.model.parameters()}
+    for parameter in module.valle.parameters():
+        if id(parameter) not in within:
+            zero.register_external_parameter(module, parameter)
     for inner in module.valle.modules():
         if inner not in backbone and inner is not module.valle:
             inner._forward_pre_hooks.clear()
             inner._forward_hooks.clear()
 
 
-def untrained_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """What ZeRO's third stage keeps no original of: frozen parameters and buffers; to be called on every rank."""
-    from deepspeed import zero
-
-    for name, tensor in model.state_dict(keep_vars=True).items():
-        if not isinstance(tensor, nn.Parameter):
-            yield name, tensor
-        elif not tensor.requires_grad:
-            with zero.GatheredParameters([tensor]):
-                yield name, tensor.detach().clone()
-
-
 class ZeroState:
-    """State of a ZeRO optimizer of any stage; `parameters` are the trained ones by name."""
+    """State of a ZeRO optimizer of any stage; `parameters` are those of the model by name."""
 
     def __init__(self, optimizer: Any, stage: int, parameters: Named) -> None:
-        self._zero, self._stage, self._parameters = optimizer, stage, parameters
+        self._zero, self._stage = optimizer, stage
+        self._parameters = {name: p for name, p in parameters.items() if p.requires_grad}
+        self._frozen = {name: p for name, p in parameters.items() if not p.requires_grad}
         self._inner: torch.optim.Optimizer = optimizer.optimizer
 
     def weights(self) -> Iterator[tuple[str, Tensor]]:
-        """The float32 originals; to be called on every rank."""
+        """Frozen weights as they are and the float32 originals of the others; to be called on every rank."""
+        from deepspeed import zero
         from deepspeed.utils import safe_get_full_fp32_param
 
+        for name, parameter in self._frozen.items():
+            with zero.GatheredParameters([parameter], enabled=self._stage == 3):
+                whole = parameter.detach().clone()
+            yield name, whole
         for name, parameter in self._parameters.items():
             yield name, safe_get_full_fp32_param(parameter)
 

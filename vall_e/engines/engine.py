@@ -1,73 +1,43 @@
-"""What every engine does: draw micro-batches, make optimizer steps of them, keep and restore their state."""
+"""What every engine does: draw micro-batches and make optimizer steps of them."""
 
 from __future__ import annotations
 
 import gc
 import logging
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from vall_e.audio.codec import CodecIdentity
-from vall_e.config.schema import Config
 from vall_e.config.trainer import CollectGarbage
 from vall_e.data.sample import Sample
-from vall_e.device import choose_device
 from vall_e.errors import VallEError
+from vall_e.models.checkpointing import Checkpointing
 from vall_e.models.draws import draw_skipped_layers
-from vall_e.models.lora.file import save_adapter
-from vall_e.models.lora.loading import load_adapter
 from vall_e.models.swapping import swap_modules
 from vall_e.models.vall_e import VallE
-from vall_e.models.weights import save_weights
-from vall_e.optim.moving_average import MovingAverage
 from vall_e.optim.schedules import learning_rate_factor
-from vall_e.text import Tokenizer
 
-from .adapter_state import take_adapters
-from .checkpoint import WEIGHTS, load_states, save_checkpoint
 from .micro_batch import MicroBatch, draw_micro_batch
-from .origin import take_checkpoint, take_weights
-from .ranks import ALONE, Ranks
-from .snapshot import Snapshot
+from .resumable import Resumable
 from .step_stats import StepStats, merged
 
 log = logging.getLogger(__name__)
-
-RATE_SETTINGS = ("optimizer", "optimizer_params", "learning_rate")
-"""Settings that decide the peak learning rate."""
 
 NONFINITE_LIMIT = 50
 """Steps with a non-finite gradient in a row after which the run stops."""
 
 
-class Engine(ABC):
+class Engine(Resumable):
     """Owns model, optimizer and counters on each rank; `step` makes one optimizer step of several micro-batches.
 
     Everything random follows from seed, step and the number of the micro-batch among those of all ranks. So a run
     goes on exactly from weights, optimizer and counters, and the same batches give the same step on any number of
     ranks.
     """
-
-    model: VallE
-    average: MovingAverage | None = None
-    """Of the weights, if one is kept."""
-    whole = True
-    """Whether every rank has the whole state, so that one alone can save it."""
-
-    def __init__(self, cfg: Config, tokenizer: Tokenizer, codec: CodecIdentity, ranks: Ranks = ALONE) -> None:
-        self.cfg, self.tokenizer, self.codec, self.ranks = cfg, tokenizer, codec, ranks
-        self.device = choose_device(cfg.device, ranks.local_rank)
-        self.global_step = self.samples = self.tokens = 0
-        self.nonfinite = 0
 
     def step(self, micro_batches: Sequence[Sequence[Sample]]) -> dict[str, float]:
         """One optimizer step of this rank's micro-batches; returns what is to be logged, means over all ranks."""
@@ -92,6 +62,14 @@ class Engine(ABC):
         """The model with weights drawn anew, its modules swapped as told."""
         return swap_modules(VallE(self.cfg.model), self.cfg.optimizations, self.device)
 
+    def equip(self, model: VallE) -> VallE:
+        """The model, its layers told which of them run again in the backward pass and how they are compiled."""
+        told = self.cfg.optimizations
+        model.model.checkpointing = Checkpointing.chosen_by(self.cfg.trainer, told)
+        if told.compile:
+            model.model.compile_mlps("inductor" if told.compile is True else told.compile)
+        return model
+
     @abstractmethod
     def accumulate(self, micro_batches: list[MicroBatch]) -> StepStats:
         """Gradients of the micro-batches, averaged over ranks; the numbers of this rank's."""
@@ -109,34 +87,6 @@ class Engine(ABC):
     def effective_learning_rate(self) -> float:
         """What the last step was made with."""
 
-    @property
-    @abstractmethod
-    def learning_rate(self) -> float:
-        """The peak learning rate in force, with Prodigy its factor `d_coef`."""
-
-    @abstractmethod
-    def set_learning_rate(self, learning_rate: float) -> None:
-        """Change the peak learning rate, with Prodigy its factor `d_coef`, from the next step on."""
-
-    @abstractmethod
-    def snapshot(self, positions: dict[str, Any]) -> Snapshot:
-        """The state to be saved, on the first rank whole; `positions` are those of loader and validation cursor.
-
-        Every rank has to take part.
-        """
-
-    @abstractmethod
-    def restore(self, states: dict[str, Tensor], counters: dict[str, Any]) -> None:
-        """Put optimizer, loss scale and moving average back."""
-
-    @abstractmethod
-    def weights(self) -> dict[str, Tensor]:
-        """The weights to be exported, in main memory; empty on all ranks but the first, yet all have to take part."""
-
-    def adapters(self) -> dict[str, dict[str, Tensor]]:
-        """The tensors of each adapter in training, as `weights`; empty for an engine that trains none."""
-        return {}
-
     @abstractmethod
     def speaking(self) -> AbstractContextManager[VallE]:
         """Inside the block the first rank can generate with the model, whole and with the weights to be exported.
@@ -144,69 +94,11 @@ class Engine(ABC):
         Every rank has to take part.
         """
 
-    def load(self, folder: Path) -> dict[str, Any]:
-        """Restore a checkpoint; returns the positions saved with it, empty if the weights alone were wanted.
-
-        A learning rate that was set while the run went on stays, unless the settings have changed since.
-        CheckpointError if the checkpoint is of another model, codec, tokenizer or optimizer.
-        """
-        trainer = self.cfg.trainer
-        take_checkpoint(self.model, self.tokenizer, self.codec, folder / WEIGHTS, **self._fitting())
-        take_adapters(self.model, folder)
-        self._average_anew()
-        if trainer.load_module_only:
-            return {}
-        tensors, counters = load_states(folder)
-        if trainer.load_states:
-            self.restore(tensors, counters)
-            self._keep_live_learning_rate(counters)
-        if not trainer.restart_step_count:
-            self.global_step, self.samples, self.tokens = (counters[k] for k in ("step", "samples", "tokens"))
-            self.nonfinite = counters["nonfinite"]
-        positions: dict[str, Any] = counters["positions"]
-        return positions
-
-    def start_from(self, weights: Path) -> None:
-        """Begin with the weights of another run; WeightsError if they do not fit model, codec or tokenizer."""
-        take_weights(self.model, self.tokenizer, self.codec, weights, **self._fitting())
-        self._average_anew()
-
-    def start_adapter_from(self, name: str, path: Path) -> None:
-        """Begin with an adapter of another run; WeightsError if it does not fit."""
-        load_adapter(self.model, name, path, self.tokenizer, self.codec)
-        self._average_anew()
-
-    def write(self, snapshot: Snapshot, root: Path, tag: str) -> Path:
-        """Write a checkpoint; needs no rank but this one, and may go on while training does."""
-
-        def weights(path: Path) -> None:
-            self.write_weights(path, snapshot.weights, snapshot.counters["step"])
-
-        return save_checkpoint(root, tag, weights, snapshot.states, snapshot.counters)
-
-    def write_weights(self, path: Path, tensors: dict[str, Tensor], step: int) -> None:
-        """Write weights with model settings, tokenizer and codec identity."""
-        told = self.cfg.optimizations
-        bitnet = told.swapped_part if told.swapped_modules == "bitnet" else ""
-        save_weights(path, tensors, self.cfg.model, self.tokenizer, self.codec, step, bitnet)
-
-    def counters(self, positions: dict[str, Any]) -> dict[str, Any]:
-        """What a checkpoint holds beside tensors, whatever the engine."""
-        return {
-            "step": self.global_step,
-            "samples": self.samples,
-            "tokens": self.tokens,
-            "nonfinite": self.nonfinite,
-            "learning_rate": self.learning_rate,
-            "positions": positions,
-            "adapters": {name: asdict(adapter.settings) for name, adapter in self.model.adapters.items()},
-            "config": jsonable(asdict(self.cfg)),
-        }
-
-    def write_adapter(self, path: Path, name: str, tensors: dict[str, Tensor], step: int) -> None:
-        """Write an adapter with its settings, tokenizer and codec identity."""
-        settings = self.model.adapters[name].settings
-        save_adapter(path, tensors, settings, self.cfg.model, self.tokenizer, self.codec, step)
+    def parameter_counts(self) -> tuple[int, int]:
+        """How many numbers the model has, and how many of them are trained."""
+        # ZeRO's third stage leaves parameters empty and keeps their size beside them.
+        counts = [(getattr(p, "ds_numel", p.numel()), p.requires_grad) for p in self.model.parameters()]
+        return sum(count for count, _ in counts), sum(count for count, trained in counts if trained)
 
     @property
     def names(self) -> dict[int, str]:
@@ -247,27 +139,6 @@ class Engine(ABC):
         if self.nonfinite >= NONFINITE_LIMIT:
             raise VallEError(f"{NONFINITE_LIMIT} steps in a row had a non-finite gradient: lower the learning rate")
 
-    def _keep_live_learning_rate(self, counters: dict[str, Any]) -> None:
-        hyper = jsonable(asdict(self.cfg.hyperparameters))
-        if all(counters["config"]["hyperparameters"].get(name) == hyper[name] for name in RATE_SETTINGS):
-            self.set_learning_rate(counters["learning_rate"])
-
-    def _average_anew(self) -> None:
-        if self.average is not None:
-            self.average.load({})
-
-    def _fitting(self) -> dict[str, bool]:
-        return {"strict": self.cfg.trainer.strict_loading, "resize": self.cfg.trainer.resize_modules}
-
 
 def _seed(*parts: int) -> int:
     return int(np.random.SeedSequence(parts).generate_state(1)[0])
-
-
-def jsonable(value: Any) -> Any:
-    """Settings as JSON takes them: members of enumerations by name."""
-    if isinstance(value, dict):
-        return {key: jsonable(child) for key, child in value.items()}
-    if isinstance(value, list):
-        return [jsonable(child) for child in value]
-    return getattr(value, "name", value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
@@ -112,7 +113,7 @@ def write_hugging_face(folder: Path, content: WeightsContent) -> None:
     """Write a folder that `transformers` reads: complete, or as it was."""
     if content.bitnet:
         raise ConfigError("hf=true has no layout for BitNet's linear layers: leave it out")
-    model, partial = hugging_face(content), folder.with_name(f".{folder.name}.partial")
+    model, partial = hugging_face(content), folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     tensors = {name: tensor.contiguous() for name, tensor in model.tensors.items()}

@@ -16,7 +16,6 @@ from torch.amp.grad_scaler import GradScaler
 from vall_e.audio.codec import CodecIdentity
 from vall_e.config.schema import Config
 from vall_e.errors import MemoryExhausted
-from vall_e.models.checkpointing import Checkpointing
 from vall_e.models.distillation import Distillation, load_teacher
 from vall_e.models.layout import ModelInput
 from vall_e.models.lora.attach import attach, freeze_base, trained_adapters
@@ -28,7 +27,7 @@ from vall_e.optim.learning_rate import apply_factor, effective, peak, set_peak
 from vall_e.optim.moving_average import MovingAverage
 from vall_e.optim.offloading import offload_as_told
 from vall_e.optim.optimizers import build_optimizer
-from vall_e.optim.schedule_free import averaged
+from vall_e.optim.schedule_free import averaged, keeps_average
 from vall_e.precision import DTYPES
 from vall_e.text import Tokenizer
 
@@ -77,21 +76,16 @@ class LocalEngine(Engine):
 
     def build_model(self) -> VallE:
         """The model on its device, in the number format it is trained in."""
-        trainer, optimizations = self.cfg.trainer, self.cfg.optimizations
-        model = self.fresh_model().to(torch.float32 if trainer.amp else self.dtype)
+        model = self.fresh_model().to(torch.float32 if self.cfg.trainer.amp else self.dtype)
         attach(model, self.cfg.loras)
         for name, lora in self.cfg.loras.items():
             if lora.path is not None:
                 load_adapter(model, name, Path(lora.path), self.tokenizer, self.codec)
-        if (told := optimizations.model_offloading) is None:
+        if (told := self.cfg.optimizations.model_offloading) is None:
             model.to(self.device)
         else:
             offload_as_told(model, told, self.device)
-        model.model.checkpointing = Checkpointing.chosen_by(trainer, optimizations)
-        compiled = optimizations.compile
-        if compiled:
-            model.model.compile_mlps("inductor" if compiled is True else compiled)
-        return model
+        return self.equip(model)
 
     def accumulate(self, micro_batches: list[MicroBatch]) -> StepStats:
         """See `Engine`; MemoryExhausted if even single samples do not fit."""
@@ -120,11 +114,11 @@ class LocalEngine(Engine):
         self.scaler.unscale_(self.optimizer)
         limit = self.cfg.hyperparameters.gradient_clipping or float("inf")
         norm = float(torch.nn.utils.clip_grad_norm_(self.gradients.parameters, limit))
-        if np.isfinite(norm) or self.scaler.is_enabled():
+        if np.isfinite(norm):
             self.scaler.step(self.optimizer)
+            if self.average is not None:
+                self.average.update()
         self.scaler.update()
-        if self.average is not None and np.isfinite(norm):
-            self.average.update()
         return norm
 
     def follow_schedule(self, factor: float) -> None:
@@ -154,7 +148,7 @@ class LocalEngine(Engine):
             weights=copied(base_state_dict(self.model).items()),
             adapters=copied(adapter_tensors(self.model)),
             optimizer=tensors,
-            average=copied(self.average.tensors.items()) if self.average else {},
+            average=self._average_alone(),
             counters=self.counters(positions) | {"optimizer": rest, "scaler": self.scaler.state_dict()},
         )
 
@@ -182,6 +176,15 @@ class LocalEngine(Engine):
         """See `Engine`."""
         with averaged(self.optimizer), self.average.in_force() if self.average else nullcontext():
             yield self.model
+
+    def _average_alone(self) -> dict[str, Tensor]:
+        """What the trained parameters are to be when the model speaks, if not what they are."""
+        if self.average is not None:
+            return copied(self.average.tensors.items())
+        if not keeps_average(self.optimizer):
+            return {}
+        with averaged(self.optimizer):
+            return copied((name, p) for name, p in self.model.named_parameters() if p.requires_grad)
 
     def _attempt(self, micro_batches: list[MicroBatch], pieces: int) -> tuple[StepStats, BaseException | None]:
         """Forward and backward of everything, each micro-batch in `pieces`; an error says that memory ran out."""

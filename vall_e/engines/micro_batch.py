@@ -58,6 +58,7 @@ def draw_micro_batch(cfg: ModelConfig, batch: Sequence[Sample], share: float, se
             torch.from_numpy(sample.response),
             language_id(sample.language),
             generator,
+            sample.task,
         )
         for sample in batch
     ]

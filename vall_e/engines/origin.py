@@ -15,25 +15,26 @@ from vall_e.text import Tokenizer
 
 def take_weights(
     model: VallE, tokenizer: Tokenizer, codec: CodecIdentity, path: Path, *, strict: bool = True, resize: bool = False
-) -> None:
+) -> list[str]:
     """Load a weights file into `model`; WeightsError if it is of another model, codec or tokenizer.
 
-    `strict` and `resize` say what may differ between the two models: see `fit`.
+    `strict` and `resize` say what may differ between the two models, and what is returned: see `fit`.
 
     Weights that carry no codec or tokenizer, as those published by others do, are taken at the user's word.
     """
     metadata, tensors = read_tensors(path)
-    fit(model, tensors, path, strict=strict, resize=resize)
+    changed = fit(model, tensors, path, strict=strict, resize=resize)
     if found := list(differences(metadata, tokenizer, codec)):
         raise WeightsError(f"weights={path} cannot be gone on with: " + "; ".join(found))
+    return changed
 
 
 def take_checkpoint(
     model: VallE, tokenizer: Tokenizer, codec: CodecIdentity, path: Path, *, strict: bool = True, resize: bool = False
-) -> None:
-    """Load a checkpoint's weights into `model`; CheckpointError, with what to do, if it is of another run."""
+) -> list[str]:
+    """`take_weights` of a checkpoint; CheckpointError, with what to do, if it is of another run."""
     try:
-        take_weights(model, tokenizer, codec, path, strict=strict, resize=resize)
+        return take_weights(model, tokenizer, codec, path, strict=strict, resize=resize)
     except WeightsError as error:
         raise CheckpointError(
             f"the run folder holds checkpoints of another model or of other data ({path.parent}).\n"

@@ -91,6 +91,18 @@ def alert() -> Iterator[None]:
 
 
 @contextmanager
+def alert_within() -> Iterator[None]:
+    """`alert` for a block with more than collectives in it: a RuntimeError that tells of no peer passes."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, dist.DistError) and "/gloo/" not in str(error):
+            raise
+        with alert():
+            raise
+
+
+@contextmanager
 def joined_ranks(device: str) -> Iterator[Ranks]:
     """The ranks that torchrun, DeepSpeed's or another launcher started, told by its environment variables.
 

@@ -19,9 +19,9 @@ from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
 from vall_e.audio.codec import CodecIdentity
 from vall_e.config.schema import Config
-from vall_e.models.checkpointing import Checkpointing
 from vall_e.models.loss import LossOutput
 from vall_e.models.vall_e import VallE
+from vall_e.optim.learning_rate import apply_factor, effective, peak, set_peak
 from vall_e.optim.optimizers import build_optimizer
 from vall_e.optim.parameter_groups import freeze
 from vall_e.precision import DTYPES
@@ -55,9 +55,8 @@ class ShardedEngine(Engine):
     def __init__(self, cfg: Config, tokenizer: Tokenizer, codec: CodecIdentity, ranks: Ranks) -> None:
         super().__init__(cfg, tokenizer, codec, ranks)
         torch.manual_seed(cfg.seed)
-        self.dtype, self.peak = DTYPES[cfg.trainer.weight_dtype], cfg.hyperparameters.learning_rate
-        self.model = self.fresh_model().to(torch.float32 if cfg.trainer.amp else self.dtype)
-        self.model.model.checkpointing = Checkpointing.chosen_by(cfg.trainer, cfg.optimizations)
+        self.dtype = DTYPES[cfg.trainer.weight_dtype]
+        self.model = self.equip(self.fresh_model().to(torch.float32 if cfg.trainer.amp else self.dtype))
         freeze(self.model, cfg.model.frozen_params)
 
     def _shard(self) -> TrainedModule:
@@ -102,22 +101,23 @@ class ShardedEngine(Engine):
     def follow_schedule(self, factor: float) -> None:
         """See `Engine`."""
         self._shard()
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.peak * factor
+        apply_factor(self.optimizer, factor)
 
     @property
     def effective_learning_rate(self) -> float:
         """See `Engine`."""
-        return float(self.optimizer.param_groups[0]["lr"])
+        return effective(self.optimizer)
 
     @property
     def learning_rate(self) -> float:
         """See `Engine`."""
-        return self.peak
+        self._shard()
+        return peak(self.optimizer)
 
     def set_learning_rate(self, learning_rate: float) -> None:
         """See `Engine`."""
-        self.peak = learning_rate
+        self._shard()
+        set_peak(self.optimizer, learning_rate)
 
     def weights(self) -> dict[str, Tensor]:
         """See `Engine`."""
@@ -150,10 +150,7 @@ class ShardedEngine(Engine):
     @contextmanager
     def speaking(self) -> Iterator[VallE]:
         """See `Engine`."""
-        weights, whole = (
-            self.weights(),
-            self.fresh_model().to(self.device),
-        )
+        weights, whole = self.weights(), self.fresh_model().to(self.device)
         if self.ranks.first:
             whole.load_state_dict(weights)
         yield whole

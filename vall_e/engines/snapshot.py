@@ -16,8 +16,8 @@ AVERAGE = "average."
 class Snapshot:
     """Tensors by parameter name, whatever engine and number of ranks they come from.
 
-    weights: of the model; optimizer: `optimizer.<parameter>.<state>`; average: the moving average of the weights;
-    adapters: `adapter.<name>.<tensor>`.
+    weights: of the model; optimizer: `optimizer.<parameter>.<state>`; average: what is exported in place of the
+    weights, a moving average or that of a schedule-free optimizer; adapters: `adapter.<name>.<tensor>`.
     counters: everything else, fit for JSON.
     """
 

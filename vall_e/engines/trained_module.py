@@ -36,9 +36,10 @@ class TrainedModule(nn.Module):
     def forward(self, samples: Sequence[ModelInput], skipped: frozenset[int]) -> tuple[Tensor, Parts, Parts]:
         """Loss, its parts and statistics: see `LossOutput`."""
         # Backward passes run the newest operation first, so these gradients come last, one after another.
-        nothing = use_all([*self.around, *self._skipped(skipped)])
+        unused = [*self.around, *self._skipped(skipped)]
+        nothing = [use_all(unused)] if unused else []
         output: LossOutput = self.valle(samples, skipped)
-        return output.loss + nothing, output.parts, output.stats
+        return sum(nothing, output.loss), output.parts, output.stats
 
     def _skipped(self, layers: frozenset[int]) -> list[nn.Parameter]:
         if not self.fill_skipped:

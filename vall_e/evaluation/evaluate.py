@@ -52,12 +52,12 @@ def check_codecs(cfg: Config, learnt: CodecIdentity, opened: CodecIdentity) -> N
     """The codec the weights learnt is the one in use and the one of the dataset, by name and by its weights."""
     with Store(Path(cfg.dataset.hdf5_name)) as store:
         prepared = store.info.codec
-    if learnt != opened:
+    if not learnt.agrees(opened):
         raise ConfigError(
             f"weights={cfg.weights} speaks codes of the codec {_called(learnt)}, but audio_backend={cfg.audio_backend} "
             f"is {_called(opened)}: set audio_backend={learnt.name}, and codec.path to its weights"
         )
-    if learnt != prepared:
+    if not learnt.agrees(prepared):
         raise DataError(
             f"dataset.hdf5_name={cfg.dataset.hdf5_name} holds codes of the codec {_called(prepared)}, but "
             f"weights={cfg.weights} speaks those of {_called(learnt)}: prepare the dataset with that codec"

@@ -17,6 +17,8 @@ from torch.nn.functional import scaled_dot_product_attention
 from vall_e.config.model import GPU_ATTENTIONS
 from vall_e.errors import ConfigError
 
+from .attention_dropout import dropped_attention
+
 KERNELS = {
     "eager": SDPBackend.MATH,
     "default": SDPBackend.MATH,
@@ -66,5 +68,7 @@ class PackedAttention:
         return torch.cat(out, 1).transpose(0, 1)
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
+        if self.dropout and q.device.type == "cpu" and self.name in ("auto", "sdpa"):
+            return dropped_attention(q, k, v, self.dropout, causal)
         out: Tensor = scaled_dot_product_attention(q[None], k[None], v[None], dropout_p=self.dropout, is_causal=causal)
         return out[0]

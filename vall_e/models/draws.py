@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Generator, Tensor
@@ -10,7 +11,8 @@ from torch import Generator, Tensor
 from vall_e.config.model import ModelConfig
 from vall_e.config.model_experimental import ModelExperimentalConfig
 
-from .layout import ModelInput
+from .layout import ModelInput, length_tokens
+from .masking import draw_mask, masking_chance
 from .tokens import NULL_TEXT
 
 
@@ -31,28 +33,54 @@ def level_pool(cfg: ModelConfig) -> list[int]:
 
 
 def draw_input(
-    cfg: ModelConfig, text: Tensor, prompt: Tensor, response: Tensor, lang: int, generator: Generator
+    cfg: ModelConfig,
+    text: Tensor,
+    prompt: Tensor,
+    response: Tensor,
+    lang: int,
+    generator: Generator,
+    task: str = "tts",
 ) -> ModelInput:
-    """A `tts` sample for training: text int64 [N], prompt int [P, Q], response int [T, Q]."""
-    flags, stop = cfg.experimental, cfg.audio_tokens
+    """A sample of `tts` or `len` for training: text int64 [N], prompt int [P, Q], response int [T, Q]."""
+    if task == "len":
+        return ModelInput(task=task, text=text, prompt=prompt, lang=lang, tone=0, length=length_tokens(len(response)))
+    level = draw_level(cfg, response.shape[1], generator)
+    if _chance(masking_chance(cfg, level), generator):
+        mask = draw_mask(len(response), cfg.experimental.masking_ratio, generator)
+        sample = ModelInput(text=text, prompt=prompt, response=response[:, :1], lang=lang, tone=0, mask=mask)
+    else:
+        sample = ModelInput(text=text, level=level, prompt=prompt, response=response, lang=lang, tone=0)
+        sample = draw_response(sample, cfg.experimental, cfg.audio_tokens, generator)
+    return draw_condition(sample, cfg.experimental, generator)
+
+
+def draw_level(cfg: ModelConfig, levels: int, generator: Generator) -> int:
+    """A target level that a response of so many levels has."""
     pool = level_pool(cfg)
-    level = min(pool[_integer(len(pool), generator)], response.shape[1] - 1)
-    response = response[:, : level + 1]
+    return min(pool[_integer(len(pool), generator)], levels - 1)
+
+
+def draw_response(sample: ModelInput, flags: ModelExperimentalConfig, stop: int, generator: Generator) -> ModelInput:
+    """The response up to the sample's level, with errors and gaps; that of level 0 ends with `stop`."""
+    assert sample.response is not None
+    level, response = sample.level, sample.response[:, : sample.level + 1]
     lowest, highest = flags.token_dropout_rvq_levels
     if flags.token_dropout_error and lowest <= level <= highest:
         response = nudge(response, level, flags.token_dropout_error, stop, generator)
     if level == 0:
         response = torch.cat([response, response.new_full((1, 1), stop)])
+    return replace(sample, response=response, dropped=draw_dropped(len(response), level, flags, generator))
+
+
+def draw_condition(sample: ModelInput, flags: ModelExperimentalConfig, generator: Generator) -> ModelInput:
+    """The sample without its prompt, its text, or both, as classifier-free guidance wants it."""
     without_prompt = _chance(flags.cfg_prom_dropout_p, generator)
     unconditional = _chance(flags.cfg_cond_dropout_p, generator)
-    return ModelInput(
-        text=torch.tensor(NULL_TEXT) if unconditional else text,
-        level=level,
-        prompt=None if without_prompt or unconditional else prompt,
-        response=response,
-        lang=lang,
-        tone=0,
-        dropped=draw_dropped(len(response), level, flags, generator),
+    without_text = _chance(flags.cfg_text_dropout_p, generator)
+    return replace(
+        sample,
+        text=torch.tensor(NULL_TEXT) if without_text or unconditional else sample.text,
+        prompt=None if without_prompt or unconditional else sample.prompt,
     )
 
 

@@ -20,12 +20,12 @@ SHOWN = 5
 
 def fit(
     model: nn.Module, tensors: Mapping[str, Tensor], path: Path, *, strict: bool = True, resize: bool = False
-) -> None:
+) -> list[str]:
     """Load the tensors of the weights file `path` into a model, past the adapters it may have.
 
-    With `resize` a tensor that differs in its rows alone is cut or extended. Without `strict` tensors that are missing
-    keep their values and foreign ones are left out, which is said. WeightsError names everything else that does not
-    fit.
+    With `resize` a tensor that differs in its rows alone is cut or extended; returns the names of these. Without
+    `strict` tensors that are missing keep their values and foreign ones are left out, which is said. WeightsError
+    names everything else that does not fit.
     """
     state = model.state_dict()
     places = base_names(state)
@@ -40,6 +40,7 @@ def fit(
     if absent:
         log.warning("Not all of %s fits the model: %s", path, some(absent))
     model.load_state_dict(state | {places[name]: t for name, t in fitted.items() if name in own})
+    return [places[name] for name in changed]
 
 
 def resized(tensor: Tensor, like: Tensor) -> Tensor:
@@ -68,5 +69,6 @@ def _misshapen(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> Iter
 
 
 def some(names: list[str]) -> str:
+    """The first names of a list, and how many more there are."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return "; ".join(names[:SHOWN]) + more

@@ -17,23 +17,27 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .prompt import Prompt, prompt_length, prompt_targets
 from .tokens import IGNORED, LENGTH_STOP
+
+MASKED_HEAD = "NAR:0:0"
+"""Table and head of masked decoding, which says the hidden frames of level 0."""
 
 
 @dataclass(kw_only=True)
 class ModelInput:
     """One sample as the model is shown it.
 
-    text: int64 [N]; prompt: int [P, Q] or None; response: int [T, Q'], where training the stop code or the level to
-    be learnt is part of it; level: the RVQ level to be predicted; mask: bool [T], frames of level 0 hidden in masked
-    decoding (NAR-len); dropped: bool [T], response frames whose embedding is replaced by the learnt dropout vector;
-    length: frames the `len` task shall tell.
+    text: int64 [N]; prompt: int [P, Q], pieces of a `Prompt`, or None; response: int [T, Q'], where training the stop
+    code or the level to be learnt is part of it; level: the RVQ level to be predicted; mask: bool [T], frames of level
+    0 hidden in masked decoding (NAR-len); dropped: bool [T], response frames whose embedding is replaced by the learnt
+    dropout vector; length: int64, digits of a length as `length_tokens` spells them, in the task `len`.
     """
 
     task: str = "tts"
     text: Tensor
     level: int = 0
-    prompt: Tensor | None = None
+    prompt: Prompt | None = None
     response: Tensor | None = None
     lang: int | None = None
     tone: int | None = None
@@ -89,7 +93,8 @@ def segment_lengths(sample: ModelInput, capabilities: Collection[str]) -> dict[s
     """Lengths of the segments by name, in order."""
     lang = {"lang": 1} if "lang" in capabilities and sample.lang is not None else {}
     tone = {"tone": 1} if "tone" in capabilities and sample.tone is not None else {}
-    prompt = {"prom": len(sample.prompt)} if sample.prompt is not None and len(sample.prompt) else {}
+    frames = prompt_length(sample.prompt)
+    prompt = {"prom": frames} if frames else {}
     response = {"resp": 0 if sample.response is None else len(sample.response)}
     if sample.task == "stt":
         return response | lang | {"level": 1, "text": len(sample.text)}
@@ -103,7 +108,7 @@ def head_name(sample: ModelInput) -> str:
     if sample.task in ("stt", "len"):
         return sample.task
     if sample.mask is not None:
-        return "NAR:0:0"
+        return MASKED_HEAD
     return f"NAR:{sample.level - 1}:{sample.level}" if sample.level else "AR:0:0"
 
 
@@ -141,8 +146,7 @@ def segment_targets(sample: ModelInput, name: str, sums: bool) -> Tensor:
             assert sample.length is not None
             return sample.length
         case "prom":
-            assert sample.prompt is not None
-            return torch.full((len(sample.prompt),), IGNORED) if sums else sample.prompt[:, sample.level].long()
+            return prompt_targets(sample.prompt, sample.level, sums)
         case "resp":
             return response_targets(sample)
     raise KeyError(name)

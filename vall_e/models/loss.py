@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from .layout import Layout, ModelInput, segment_targets
+from .layout import MASKED_HEAD, Layout, ModelInput, segment_targets
 from .tokens import IGNORED
 
 TOP = 10
@@ -168,9 +168,12 @@ def per_sample_mean(values: Sequence[Tensor], members: Mapping[int, Sequence[int
 
 
 def level_means(batch: Sequence[Predictions], losses: Sequence[Tensor]) -> dict[str, Tensor]:
-    """Mean loss of the response predictions of each RVQ level that the batch trains: `nll.level0`, ..."""
-    by_level: dict[int, list[Tensor]] = defaultdict(list)
+    """Mean loss of the response predictions of each RVQ level that the batch trains, and of masked ones of level 0.
+
+    Named `nll.level0`, ..., `nll.masked`.
+    """
+    by_level: dict[str, list[Tensor]] = defaultdict(list)
     for entry, loss in zip(batch, losses, strict=True):
         if entry.segment == "resp":
-            by_level[entry.level].append(loss.detach())
-    return {f"nll.level{level}": torch.cat(found).mean() for level, found in sorted(by_level.items())}
+            by_level["masked" if entry.head == MASKED_HEAD else f"level{entry.level}"].append(loss.detach())
+    return {f"nll.{name}": torch.cat(found).mean() for name, found in sorted(by_level.items())}

@@ -23,10 +23,11 @@ from .embeddings import (
     has_extra_row,
     response_tables,
 )
-from .layout import Layout, ModelInput, is_causal, lay_out, position_ids
+from .layout import MASKED_HEAD, Layout, ModelInput, is_causal, lay_out, position_ids
 from .lora.adapter import Adapter
 from .loss import LossOutput, predictions, read_heads, reduce_loss, score, with_balance
-from .tokens import LENGTH_TOKENS
+from .prompt import pieces
+from .tokens import LENGTH_TOKENS, TASK_IDS
 
 
 @dataclass(frozen=True)
@@ -176,14 +177,19 @@ class VallE(nn.Module):
             case "level":
                 vectors = self.rvq_l_emb(self._row(sample.level))
             case "prom":
-                assert sample.prompt is not None
-                vectors = embed_prompt(self.proms_emb, sample.prompt.to(self.device), sample.level, self.sums)
+                vectors = torch.cat([self._embed_piece(piece, sample.level) for piece in pieces(sample.prompt)])
             case "len":
                 assert sample.length is not None
                 vectors = self.len_emb(sample.length.to(self.device))
             case _:
                 vectors = self._embed_response(sample)
         return vectors
+
+    def _embed_piece(self, piece: Tensor | str, level: int) -> Tensor:
+        if isinstance(piece, str):
+            task: Tensor = self.tasks_emb(self._row(TASK_IDS[piece]))
+            return task
+        return embed_prompt(self.proms_emb, piece.to(self.device), level, self.sums)
 
     def _row(self, index: int | None) -> Tensor:
         return torch.tensor([index], device=self.device)
@@ -196,7 +202,7 @@ class VallE(nn.Module):
             return embed_heard(self.resps_emb, codes, self.cfg.resp_levels, self.sums)
         if sample.mask is not None:
             hidden_codes = codes[:, 0].long().masked_fill(sample.mask.to(self.device), self.stop)
-            return self.resps_emb.read(self.tables.index("NAR:0:0"), hidden_codes)
+            return self.resps_emb.read(self.tables.index(MASKED_HEAD), hidden_codes)
         vectors = embed_response(self.resps_emb, codes, sample.level, self.sums)
         if sample.dropped is None:
             return vectors

@@ -28,23 +28,12 @@ from vall_e.text import IpaTokenizer, NaiveTokenizer, Tokenizer
 
 from .fit import fit
 from .pickled_weights import read_pickled, write_pickled
+from .published_weights import is_published, published_content
 from .swapping import checked_part, to_bitnet
 from .vall_e import VallE
+from .weights_content import WeightsContent as WeightsContent
 
 FORMAT = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class WeightsContent:
-    """What a weights file holds: tensors by name, and what is needed to speak with them."""
-
-    tensors: dict[str, Tensor]
-    config: ModelConfig
-    tokenizer: Tokenizer
-    codec: CodecIdentity
-    step: int
-    bitnet: str = ""
-    """The part of the model whose linear layers are BitNet's."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +93,11 @@ def load_weights(path: Path, device: torch.device) -> LoadedWeights:
 def read_weights(path: Path) -> WeightsContent:
     """Read a weights file. WeightsError if it is missing, foreign or damaged."""
     metadata, tensors = read_tensors(path)
-    if "vall_e" not in metadata or "config" not in metadata:
-        raise WeightsError(f"weights={path} was not written by vall_e: its metadata has no model, tokenizer and codec")
+    if "config" not in metadata:
+        raise WeightsError(f"weights={path} does not say which model it is: its metadata has no settings of one")
     try:
+        if is_published(metadata):
+            return published_content(path, metadata, tensors)
         own = json.loads(metadata["vall_e"])
         return WeightsContent(
             tensors=tensors,

@@ -32,6 +32,11 @@ def build_schedule_free(name: str, groups: Groups, arguments: dict[str, Any]) ->
     return made
 
 
+def keeps_average(optimizer: Optimizer) -> bool:
+    """Whether an optimizer is schedule-free, and its weights those trained, not the average."""
+    return any(group.get(TRAINS) for group in optimizer.param_groups)
+
+
 @contextmanager
 def averaged(optimizer: Any) -> Iterator[None]:
     """Inside the block the parameters of a schedule-free optimizer are the average; of any other they stay.
@@ -39,7 +44,7 @@ def averaged(optimizer: Any) -> Iterator[None]:
     They return exactly, which the optimizer's own way back, a sum, would not grant.
     """
     groups = optimizer.param_groups
-    if not any(group.get(TRAINS) for group in groups):
+    if not keeps_average(optimizer):
         yield
         return
     kept = [(parameter, parameter.detach().clone()) for group in groups for parameter in group["params"]]

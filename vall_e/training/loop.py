@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from vall_e.config.schema import Config
 from vall_e.engines.memory import peak_memory
-from vall_e.engines.ranks import Ranks, joined_ranks
+from vall_e.engines.ranks import Ranks, alert_within, joined_ranks
 from vall_e.errors import MemoryExhausted, RankLostError
 
 from .command import Command
@@ -35,16 +35,20 @@ Bar = Any
 def train(cfg: Config, folder: Path) -> float:
     """Train in `folder` until `trainer.iterations` or told to quit; returns the mean loss of the last steps.
 
-    Every rank of a run calls it, the first alone reads commands and writes.
+    Every rank of a run calls it, the first alone reads commands and writes. A launcher that signalled the end of its
+    job's time gets its signal when everything is saved, and may not return.
     """
     with joined_ranks(cfg.device) as ranks, ExitStack() as stack:
         if ranks.first:
             stack.enter_context(sole_user(folder))
         run = stack.enter_context(closing(open_run(cfg, folder, ranks)))
         describe(run)
-        with Commands(file=folder / "commands", reads=ranks.first) as commands, progress_bar(run) as bar:
+        commands = stack.enter_context(Commands(file=folder / "commands", reads=ranks.first))
+        with progress_bar(run) as bar:
             told_to_quit = go_on(run, commands, bar)
-        return finish(run, told_to_quit=told_to_quit)
+        loss = finish(run, told_to_quit=told_to_quit)
+    commands.signals.hand_on()
+    return loss
 
 
 def go_on(run: Run, commands: Commands, bar: Bar) -> bool:
@@ -93,10 +97,12 @@ def saved_alone(run: Run) -> Iterator[None]:
     """
     positions = run.positions
     try:
-        yield
+        with alert_within():
+            yield
     except RankLostError as error:
         run.save_alone(positions)
-        raise RankLostError(f"{error}; the same command goes on from step {run.engine.global_step}") from error
+        place = f"step {run.engine.global_step}" if run.engine.whole else "the last checkpoint"
+        raise RankLostError(f"{error}; the same command goes on from {place}") from error
 
 
 def agreed(ranks: Ranks, commands: list[Command]) -> list[Command]:
@@ -170,8 +176,7 @@ def mean_loss(metrics: Path) -> float:
 
 def describe(run: Run) -> None:
     """What is trained, on what, in one line."""
-    parameters = list(run.engine.model.parameters())
-    every, trained = (sum(p.numel() for p in parameters if p.requires_grad or not only) for only in (False, True))
+    every, trained = run.engine.parameter_counts()
     some = f" ({trained:,} are trained)" if trained < every else ""
     where = f"{run.ranks.size} ranks" if run.ranks.several else str(run.engine.device)
     log.info("%s: %s parameters%s on %s", run.cfg.model.full_name, f"{every:,}", some, where)

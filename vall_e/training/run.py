@@ -10,30 +10,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from vall_e.audio import open_codec
-from vall_e.audio.codec import Codec
 from vall_e.config.schema import Config
 from vall_e.data.cursor import SampleCursor
-from vall_e.data.dataset import SpeechDataset
 from vall_e.data.loader import Loader, open_loader
 from vall_e.data.sample import Sample
-from vall_e.data.store import Store
 from vall_e.engines.background_writer import BackgroundWriter
 from vall_e.engines.checkpoint import find_checkpoint, remove_oldest
 from vall_e.engines.engine import Engine
 from vall_e.engines.open_engine import open_engine
 from vall_e.engines.ranks import ALONE, Ranks
 from vall_e.engines.snapshot import Snapshot
-from vall_e.errors import CheckpointError, DataError
+from vall_e.errors import CheckpointError
 from vall_e.evaluation.evaluator import Evaluator
 from vall_e.models.vall_e import VallE
-from vall_e.text import Tokenizer, open_tokenizer
+from vall_e.text import open_tokenizer
 
 from .metrics_log import MetricsLog, open_metrics_log
 from .run_files import RunFiles
+from .split import open_split
 
 log = logging.getLogger(__name__)
 
@@ -92,11 +89,11 @@ class Run:
         step, adapters = self.engine.global_step, self.engine.adapters()
         weights = {} if self.files.adapters_alone else self.engine.weights()
         if self.ranks.first:
-            self.writer.submit(lambda: self._export(weights, adapters, step))
+            self.writer.submit("the export", lambda: self._export(weights, adapters, step))
 
     def _keep(self, snapshot: Snapshot) -> None:
         if self.ranks.first:
-            self.writer.submit(lambda: self._write(snapshot))
+            self.writer.submit("the checkpoint", lambda: self._write(snapshot))
 
     def _write(self, snapshot: Snapshot) -> None:
         trainer = self.cfg.trainer
@@ -222,26 +219,3 @@ def open_run(cfg: Config, folder: Path, ranks: Ranks = ALONE) -> Run:
         run.close()
         raise
     return run
-
-
-def open_split(cfg: Config, tokenizer: Tokenizer, codec: Codec, split: str) -> SpeechDataset:
-    """A split of the dataset; without validation speech the training speech stands in, which is said.
-
-    DataError if the codes are not those of the codec in use.
-    """
-    path = Path(cfg.dataset.hdf5_name)
-    with Store(path) as store:
-        if store.info.codec != codec.identity:
-            raise DataError(
-                f"{path} was prepared with other weights of the codec {codec.identity.name}: prepare it again"
-            )
-        if split == "validation" and not has_split(store, split):
-            log.warning("%s has no validation speech: training speech is evaluated in its place", path)
-            split = "training"
-    rate = codec.identity.frame_rate
-    return SpeechDataset(path, cfg.dataset, tokenizer, split, rate, cfg.seed, tolerant=cfg.silent_errors)
-
-
-def has_split(store: Store, split: str) -> bool:
-    """Whether any utterance belongs to `split`."""
-    return split in store.info.splits and bool(np.any(store.column("split") == store.info.splits.index(split)))

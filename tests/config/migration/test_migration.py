@@ -147,7 +147,7 @@ MEANINGS: list[tuple[str, dict[str, Any], dict[str, list[str]]]] = [
         {"evaluation.kwargs.max_duration": 600},
         {"dropped": ["evaluation.kwargs.max_steps: evaluation.kwargs.max_duration, which is given"]},
     ),
-    ("evaluation: {kwargs: {max_steps: 50}}", {"evaluation.kwargs.max_steps": 50}, {"unavailable": ["max_steps=50"]}),
+    ("evaluation: {kwargs: {max_steps: 50}}", {"evaluation.kwargs.max_steps": 50}, {}),
     ("evaluation: {kwargs: {max_ar_steps: 90}}", {"evaluation.kwargs.max_duration": 90}, {}),
     ("evaluation: {kwargs: {max_nar_levels: 0}}", {"evaluation.kwargs.max_levels": 7}, {"dropped": ["all levels"]}),
     (

@@ -1,0 +1,94 @@
+"""Masked decoding of level 0 (NAR-len): all frames at once, then the least certain again, fewer at every step.
+
+The schedule is that of MaskGIT (arXiv:2202.04200). Axes: T frames, V ids of a head.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Generator, Tensor
+
+from vall_e.config.sampling import SamplingConfig
+from vall_e.models.layout import ModelInput
+from vall_e.models.masking import hidden_share
+from vall_e.models.vall_e import VallE
+
+from .guidance import guidance
+from .non_autoregressive import frame_logits
+from .samplers import Draw, level_zero_draw, pick
+
+
+@dataclass
+class Canvas:
+    """Codes int64 [T] of an utterance, the mask's id where hidden, and the doubts float [T] about each: 0 is sure."""
+
+    codes: Tensor
+    doubts: Tensor
+
+    def hide(self, count: int, mask: int) -> Tensor:
+        """Hide the `count` most doubtful frames; returns all hidden ones, bool [T]."""
+        self.codes[self.doubts.topk(count).indices] = mask
+        return self.codes == mask
+
+    def fill(self, hidden: Tensor, codes: Tensor, doubts: Tensor) -> None:
+        """Say the hidden frames, values [hidden frames]; no other is in doubt any more."""
+        self.codes[hidden] = codes
+        self.doubts = torch.zeros_like(self.doubts)
+        self.doubts[hidden] = doubts
+
+
+@torch.inference_mode()
+def decode_masked(
+    model: VallE,
+    prefixes: Sequence[ModelInput],
+    canvases: Sequence[Canvas],
+    sampling: SamplingConfig,
+    generators: Sequence[Generator],
+) -> list[Tensor]:
+    """Codes of level 0 for each prefix: int64 [T], T that of its canvas; a row's codes do not depend on the others."""
+    steps = max(1, math.floor(round(sampling.max_steps * (1 - sampling.denoise_start), 6)))
+    guide, draw = guidance(sampling, sampling.minimum_cfg_strength), level_zero_draw(sampling)
+    for time in torch.linspace(sampling.denoise_start, 1, steps).tolist():
+        extra = 1 / steps if sampling.remasking else 0.0
+        hidden = [c.hide(hidden_frames(time, len(c.codes), extra), model.stop) for c in canvases]
+        samples = [
+            replace(prefix, level=0, response=canvas.codes[:, None], mask=mask)
+            for prefix, canvas, mask in zip(prefixes, canvases, hidden, strict=True)
+        ]
+        cooled = cool(draw, time) if sampling.annealed_sampling else draw
+        logits = frame_logits(model, samples, guide)
+        for canvas, mask, rows, generator in zip(canvases, hidden, logits, generators, strict=True):
+            canvas.fill(mask, *draw_codes(rows.cpu()[mask], cooled, model.stop, generator))
+    return [canvas.codes for canvas in canvases]
+
+
+def blank(frames: int, mask: int) -> Canvas:
+    """A canvas of hidden frames."""
+    return Canvas(torch.full((frames,), mask), torch.ones(frames))
+
+
+def draft(codes: Tensor, start: float, generator: Generator) -> Canvas:
+    """A canvas of given codes int [T], of which those are in doubt that a time `start` would hide by chance."""
+    doubtful = torch.rand(len(codes), generator=generator) < hidden_share(start)
+    return Canvas(codes.long().clone(), doubtful.float())
+
+
+def hidden_frames(time: float, frames: int, extra: float = 0.0) -> int:
+    """How many of the frames are hidden at a time of 0 to 1, by a share that is `extra` above the schedule's."""
+    return min(frames, max(1, math.floor((hidden_share(time) + extra) * frames)))
+
+
+def cool(draw: Draw, time: float) -> Draw:
+    """The draw with a temperature that falls to 0 as time goes from 0 to 1."""
+    temperature = draw.temperature * (1 - time)
+    return replace(draw, temperature=temperature, min_temperature=min(draw.min_temperature, temperature))
+
+
+def draw_codes(logits: Tensor, draw: Draw, stop: int, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Codes int64 [M] and the doubts about them, 1 - probability, float [M], from logits [M, V]; never `stop`."""
+    codes = pick(logits[:, :stop], draw, generator)
+    return codes, 1 - logits.softmax(-1).gather(1, codes[:, None])[:, 0]

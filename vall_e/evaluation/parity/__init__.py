@@ -1,0 +1,1 @@
+"""Whether the model computes what the reference system computed with the same weights."""

@@ -1,0 +1,40 @@
+"""The part of the speech that a run learns from, and the part that it is evaluated with."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from vall_e.audio.codec import Codec
+from vall_e.config.schema import Config
+from vall_e.data.dataset import SpeechDataset
+from vall_e.data.store import Store
+from vall_e.errors import DataError
+from vall_e.text import Tokenizer
+
+log = logging.getLogger(__name__)
+
+
+def open_split(cfg: Config, tokenizer: Tokenizer, codec: Codec, split: str) -> SpeechDataset:
+    """A split of the dataset; without validation speech the training speech stands in, which is said.
+
+    DataError if the codes are not those of the codec in use.
+    """
+    path = Path(cfg.dataset.hdf5_name)
+    with Store(path) as store:
+        if store.info.codec != codec.identity:
+            raise DataError(
+                f"{path} was prepared with other weights of the codec {codec.identity.name}: prepare it again"
+            )
+        if split == "validation" and not has_split(store, split):
+            log.warning("%s has no validation speech: training speech is evaluated in its place", path)
+            split = "training"
+    rate = codec.identity.frame_rate
+    return SpeechDataset(path, cfg.dataset, tokenizer, split, rate, cfg.seed, tolerant=cfg.silent_errors)
+
+
+def has_split(store: Store, split: str) -> bool:
+    """Whether any utterance belongs to `split`."""
+    return split in store.info.splits and bool(np.any(store.column("split") == store.info.splits.index(split)))
