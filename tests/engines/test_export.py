@@ -111,6 +111,20 @@ def test_by_itself_the_number_format_stays(tmp_path: Path) -> None:
     assert load_file(exported(weights=half))["sep"].dtype is torch.bfloat16
 
 
+def test_mlps_are_copied_into_experts_that_say_the_same(run: Path) -> None:
+    plain, loaded = tiny_model(), load_weights(exported(run=run, moe_ify=True, experts=3), CPU)
+    assert loaded.config.full_name == "ar+nar-3xllama-8"
+    torch.testing.assert_close(loaded.model([speech(0), speech(3)]).parts["nll"], plain([speech(0), speech(3)]).loss)
+    gate = loaded.model.state_dict()["model.layers.1.block_sparse_moe.gate.weight"]
+    assert gate.shape == (3, 32) and gate.any()
+
+
+def test_experts_are_made_of_llama_alone(tmp_path: Path) -> None:
+    path = write(tmp_path / "w.safetensors", tiny_model(arch_type="mixtral", experts=2))
+    with pytest.raises(ConfigError, match=r"moe_ify=true copies the MLPs of LLaMA layers.*ar\+nar-2xmixtral-8"):
+        exported(weights=path, weights_name="more", moe_ify=True)
+
+
 SINGLE: dict[str, Any] = {"flags": {"split_classifiers": False}, "capabilities": ["ar", "nar", "len"]}
 
 
@@ -209,7 +223,7 @@ def test_tokens_by_the_exported_layers_and_head_give_the_logits_of_the_model(tmp
     own = {name: tensors[f"model.{name}"] for name in fresh.model.state_dict()}
     fresh.model.load_state_dict(own)
     layouts = fresh.pack([AR_SAMPLE]).layouts
-    check_logits(folder, lambda x, places: fresh.model(x, places, fresh.attention(layouts)), tiny_model())
+    check_logits(folder, lambda x, places: fresh.model(x, places, fresh.within(layouts))[0], tiny_model())
 
 
 def test_transformers_computes_the_same(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -38,6 +40,8 @@ REFERENCE: dict[str, tuple[int, ...]] = {
     "classifiers.proj.8.weight": (256, 1024),
     "classifiers.proj.8.bias": (256,),
 }
+AROUND = {name: shape for name, shape in REFERENCE.items() if not name.startswith("model.")}
+"""What no backbone has a say in."""
 WITH_LEN = REFERENCE | {
     "resps_emb.embeddings.8.weight": (1025, 1024),
     "classifiers.proj.8.weight": (1024, 1024),
@@ -53,10 +57,12 @@ SINGLE_HEAD = {name: shape for name, shape in REFERENCE.items() if not name.star
 }
 
 
-def shapes(capabilities: list[str], **flags: bool) -> dict[str, tuple[int, ...]]:
+def shapes(capabilities: list[str], settings: dict[str, Any] | None = None, **flags: Any) -> dict[str, tuple[int, ...]]:
     experimental = ModelExperimentalConfig(**flags)
     with torch.device("meta"):
-        model = VallE(ModelConfig(langs=4, capabilities=capabilities, experimental=experimental))
+        model = VallE(
+            ModelConfig(**{"langs": 4, "capabilities": capabilities} | (settings or {}), experimental=experimental)
+        )
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
 
 
@@ -88,3 +94,107 @@ def test_masked_decoding_without_ar_takes_the_place_of_level_0() -> None:
     assert found["resps_emb.embeddings.0.weight"] == found["classifiers.proj.0.weight"] == (1025, 1024)
     assert found["classifiers.proj.9.weight"] == (11, 1024)
     assert "resps_emb.embeddings.8.weight" not in found
+
+
+def backbone(
+    settings: dict[str, Any], layer: dict[str, tuple[int, ...]], layers: int = 12, at: str = "layers"
+) -> dict[str, tuple[int, ...]]:
+    """The tensors of a full model without those outside its backbone and, if they are as told, of its layers."""
+    found = shapes(["ar", "nar"], settings, noncausal_masks=False)
+    expected = AROUND | {f"model.{at}.{i}.{name}": shape for i in range(layers) for name, shape in layer.items()}
+    assert {name: found.pop(name, None) for name in expected} == expected
+    assert not [name for name in found if name.startswith(f"model.{at}.")]
+    return found
+
+
+def elements(settings: dict[str, Any], heads: bool = False) -> tuple[int, int]:
+    """Number of tensors, and of their elements, with a single head."""
+    found = shapes(["ar", "nar"], settings, split_classifiers=heads, noncausal_masks=False)
+    return len(found), sum(torch.Size(shape).numel() for shape in found.values())
+
+
+NORM = (1024,)
+EXPERT = {"w1": (4096, 1024), "w2": (1024, 4096), "w3": (4096, 1024)}
+
+
+def test_queries_share_keys_and_values() -> None:
+    found = shapes(["ar", "nar"], kv_heads=4)
+    assert (
+        found["model.layers.0.self_attn.k_proj.weight"]
+        == found["model.layers.11.self_attn.v_proj.weight"]
+        == (256, 1024)
+    )
+    assert found["model.layers.0.self_attn.q_proj.weight"] == (1024, 1024)
+
+
+def test_tensors_of_mixtral() -> None:
+    settings = {"arch_type": "mixtral", "experts": 8}
+    layer = {f"{name}.weight": shape for name, shape in LAYER.items() if "mlp" not in name}
+    layer["block_sparse_moe.gate.weight"] = (8, 1024)
+    layer |= {f"block_sparse_moe.experts.{e}.{w}.weight": shape for e in range(8) for w, shape in EXPERT.items()}
+    rest = backbone(settings, layer)
+    assert rest == {"model.embed_tokens.weight": (1025, 1024), "model.norm.weight": NORM}
+    assert elements(settings) == (400, 1_277_591_553)  # 404 and 1,285,985,281 with the unused `time_emb`
+
+
+RETENTION = {"q_proj": (1024, 1024), "k_proj": (1024, 1024), "v_proj": (2048, 1024), "g_proj": (2048, 1024)}
+RETNET = {
+    **{f"retention.{name}": shape for name, shape in RETENTION.items()},
+    "retention.out_proj": (1024, 2048),
+    "ffn.fc1": (4096, 1024),
+    "ffn.fc2": (1024, 4096),
+}
+RETNET_NORMS = {"retention_layer_norm": NORM, "final_layer_norm": NORM}
+RELATIVE = {"model.retnet_rel_pos.angle": (64,), "model.retnet_rel_pos.decay": (16,)}
+
+
+def test_tensors_of_retnet() -> None:
+    layer = {f"{name}.weight": shape for name, shape in (RETNET | RETNET_NORMS | {"ffn.gate": (4096, 1024)}).items()}
+    assert backbone({"arch_type": "retnet"}, layer) == RELATIVE | {"model.layer_norm.weight": NORM}
+    # 153 and 278,201,425 with the unused `time_emb`
+    assert elements({"arch_type": "retnet", "langs": 2, "tasks": 8}) == (149, 269_807_697)
+
+
+def test_tensors_of_the_older_retnet() -> None:
+    norms = RETNET_NORMS | {"ffn.ffn_layernorm": (4096,)}
+    layer = {f"{name}.weight": shape for name, shape in (RETNET | norms).items()}
+    layer |= {f"{name}.bias": shape[:1] for name, shape in (RETNET | norms).items()}
+    rest = {"model.layer_norm.weight": NORM, "model.layer_norm.bias": NORM, "model.embed_tokens.weight": (1025, 1024)}
+    assert backbone({"arch_type": "retnet-hf"}, layer) == RELATIVE | rest
+
+
+def test_tensors_of_mamba2() -> None:
+    layer = {
+        "mixer.in_proj.weight": (2 * 2048 + 2 * 128 + 32, 1024),
+        "mixer.conv1d.weight": (2048 + 2 * 128, 1, 4),
+        "mixer.conv1d.bias": (2048 + 2 * 128,),
+        **{f"mixer.{name}": (32,) for name in ("dt_bias", "A_log", "D")},
+        "mixer.norm.weight": (2048,),
+        "mixer.out_proj.weight": (1024, 2048),
+        "norm.weight": NORM,
+    }
+    assert backbone({"arch_type": "mamba2"}, layer, layers=24) == {"model.norm_f.weight": NORM}
+
+
+def test_tensors_of_the_plain_transformer() -> None:
+    layer = {
+        "attn.norm.weight": NORM,
+        "attn.norm.bias": NORM,
+        "attn.block.to_qkv.weight": (3072, 1024),
+        "attn.block.to_out.weight": (1024, 1024),
+        "attn.block.to_out.bias": (1024,),
+        "ffn.norm.weight": NORM,
+        "ffn.norm.bias": NORM,
+        "ffn.block.0.weight": (4096, 1024),
+        "ffn.block.0.bias": (4096,),
+        "ffn.block.3.weight": (1024, 4096),
+        "ffn.block.3.bias": (1024,),
+    }
+    assert backbone({"arch_type": "transformer"}, layer, at="blocks") == {}
+
+
+def test_tensors_of_bitnet() -> None:
+    layer = {f"self_attn.{letter}_proj.weight": (1024, 1024) for letter in "qkvo"}
+    layer |= {"ffn.up_proj.weight": (4096, 1024), "ffn.down_proj.weight": (1024, 4096)}
+    layer |= {"ffn.norm.weight": (4096,), "ffn.norm.bias": (4096,)}
+    assert backbone({"arch_type": "bitnet"}, layer) == {"model.norm.weight": NORM}

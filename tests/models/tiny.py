@@ -28,7 +28,8 @@ def tiny_model(flags: dict[str, Any] | None = None, **settings: Any) -> VallE:
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for name, parameter in sorted(model.named_parameters()):
-            spread = 2 / math.sqrt(parameter.shape[-1]) if "proj" in name and parameter.ndim == 2 else 0.5
+            maps = parameter.ndim == 2 and ("proj" in name or name.startswith("model."))
+            spread = 2 / math.sqrt(parameter.shape[-1]) if maps else 0.5
             noise = spread * torch.randn(parameter.shape, generator=generator)
             parameter.copy_(1 + 0.2 * noise if "norm" in name else noise)
     return model.eval()

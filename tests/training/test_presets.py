@@ -1,4 +1,4 @@
-"""Every preset of the engine trains for some steps, or is refused in one sentence that names what is missing."""
+"""Every preset of model and engine trains for some steps, or is refused in one sentence that names what is missing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SMALL = (
     "trainer.tensorboard=false",
     "evaluation.size=0",
 )
-GROUPS = ("hyperparameters", "optimizations", "trainer", "lora")
+GROUPS = ("hyperparameters", "optimizations", "trainer", "lora", "model")
 FRAGMENTS = [path for group in GROUPS for path in sorted((REPOSITORY / "conf" / group).glob("*.yaml"))]
 MISSING = ("needs", "does not", "refuses", "pip install")
 
@@ -107,5 +107,16 @@ def test_the_preset_of_distillation_trains_a_student(speech: Path, reference: Pa
     (folder,) = (tmp_path / "ckpt").iterdir()
     student = load_weights(folder / "fp32.safetensors", torch.device("cpu")).config
     assert (student.dimensions.dim, student.teacher) == (32, False)
+    train(replace(cfg, trainer=replace(cfg.trainer, iterations=3)), tmp_path)
+    assert sorted(losses(tmp_path)) == [1, 2, 3], "it resumes"
+
+
+def test_zeros_third_stage_also_writes_what_it_does_not_train(speech: Path, tmp_path: Path) -> None:
+    pytest.importorskip("deepspeed")
+    cfg = preset(speech, "trainer=deepspeed-zero3", "model=ar+nar-8xmixtral-8", "model.frozen_params=[sep]")
+    train(cfg, tmp_path)
+    (folder,) = (tmp_path / "ckpt").iterdir()
+    tensors = load_weights(folder / "fp32.safetensors", torch.device("cpu")).model.state_dict()
+    assert tensors["sep"].any() and tensors["model.embed_tokens.weight"].any()
     train(replace(cfg, trainer=replace(cfg.trainer, iterations=3)), tmp_path)
     assert sorted(losses(tmp_path)) == [1, 2, 3], "it resumes"

@@ -29,6 +29,7 @@ ARCHITECTURE = (
     "experimental.audio_embedding_sums_mode",
     "experimental.unified_position_ids",
     "experimental.noncausal_masks",
+    "experimental.kv_heads",
 )
 """Settings of a model that its weights were trained with and must go on with; `ROWS` can be resized."""
 

@@ -9,8 +9,6 @@ from .lora import LoraConfig
 from .setting import setting
 from .weights_format import WEIGHTS_FORMATS
 
-EXPERTS = "a mixture of experts"
-
 
 @dataclass(kw_only=True)
 class ExportConfig:
@@ -30,8 +28,8 @@ class ExportConfig:
     )
     split_classifiers: bool = setting(False, "Copy the single head into one for each level and task.")
     hf: bool = setting(False, "Write a folder that transformers reads: one table of tokens, LLaMA layers, one head.")
-    moe_ify: bool = setting(False, "Copy every MLP into several experts.", needs=EXPERTS)
-    experts: int = setting(8, "Experts that moe_ify makes.", at_least=2, needs=EXPERTS)
+    moe_ify: bool = setting(False, "Copy every MLP into several experts, which training can set apart.")
+    experts: int = setting(8, "Experts that moe_ify makes.", at_least=2)
     export_lora: bool = setting(
         False,
         "Write the adapters, each to FOLDER/<its full name>/lora.<format>; the weights only if they were trained.",
@@ -48,6 +46,8 @@ class ExportConfig:
                 if (value := getattr(self, name)) is not None:
                     yield f"{name}={value} names a checkpoint, but weights={self.weights} is to be exported"
         yield from self._adapter_problems()
+        if self.hf and self.moe_ify:
+            yield "hf=true has no layout for experts: leave out moe_ify=true"
         if self.hf and self.export_lora:
             yield "hf=true has no place for adapters: leave out export_lora=true"
         if self.hf and self.weights_format != "safetensors":

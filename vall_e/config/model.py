@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from .architectures import ARCHITECTURES, ARCHITECTURES_NEED, GROUPED, MIXING, RECURRENT
 from .model_experimental import ModelExperimentalConfig
 from .model_size import SIZES, ModelSize, model_size, size_problems
 from .setting import setting
@@ -14,11 +15,6 @@ from .setting import setting
 CAPABILITIES = ("ar", "nar", "len", "lang", "tone")
 SEGMENTS = ("text", "prom", "resp", "lang", "level", "tone", "len")
 
-ARCHITECTURES = (
-    "llama", "mistral", "mixtral", "retnet", "retnet-hf", "transformer", "bitnet",
-    "mamba", "mamba2", "mamba2-hf", "mmfreelm",
-)  # fmt: skip
-ARCHITECTURES_NEED = {name: f"the {name} backbone" for name in ARCHITECTURES if name != "llama"}
 ATTENTIONS = (
     "auto", "eager", "default", "sdpa", "math", "mem_efficient", "flash_(sdpa)", "cudnn",
     "flash_attention_2", "flash_attn", "flash_attn_v100", "fused_attn", "xformers", "sageattn",
@@ -29,7 +25,7 @@ GPU_ATTENTIONS = ("mem_efficient", "cudnn", *ATTENTIONS_NEED)
 
 @dataclass(kw_only=True)
 class ModelConfig:
-    """The transformer over text and codec tokens."""
+    """The sequence model over text and codec tokens."""
 
     name: str = setting("ar+nar", "First part of the model's full name.")
     version: int = setting(
@@ -50,9 +46,7 @@ class ModelConfig:
     tasks: int = setting(9, "Rows of the task embedding; stt is the ninth task.", at_least=1)
     langs: int = setting(1, "Rows of the language embedding.", at_least=1)
     tones: int = setting(1, "Rows of the tone embedding.", at_least=1)
-    experts: int = setting(
-        1, "Experts of each MLP; above 1 a router mixes two of them.", at_least=1, needs="a mixture of experts"
-    )
+    experts: int = setting(1, "Experts of each MLP; above 1 a router mixes two of them.", at_least=1)
     arch_type: str = setting("llama", "Backbone.", allowed=ARCHITECTURES, options_need=ARCHITECTURES_NEED)
     training: bool = setting(True, "Train this model.", needs="models that run beside the one in training")
     teacher: bool = setting(
@@ -62,7 +56,9 @@ class ModelConfig:
     attention: str = setting(
         "auto", "Attention kernel; auto lets torch choose.", allowed=ATTENTIONS, options_need=ATTENTIONS_NEED
     )
-    dropout: float = setting(0.1, "Attention dropout in training.", at_least=0, below=1)
+    dropout: float = setting(
+        0.1, "Dropout in training: of attention in llama, mistral and mixtral, else of blocks.", at_least=0, below=1
+    )
     loss_factors: dict[str, float] = setting({}, "Weight of each segment's loss; {} learns one unified loss.")
     capabilities: list[str] = setting(["ar", "nar"], "What the model can do.", allowed=CAPABILITIES)
     experimental: ModelExperimentalConfig = setting(ModelExperimentalConfig, "Switches of the architecture.")
@@ -80,9 +76,21 @@ class ModelConfig:
                 yield f"loss_factors.{segment}={factor} is out of range, allowed: at least 0"
         if not {"ar", "nar", "len"} & set(self.capabilities):
             yield f"capabilities={self.capabilities} cannot speak, at least one of ar, nar, len is needed"
-        if self.experts > 1 and self.arch_type not in ("llama", "mixtral", "retnet"):
-            yield f"experts={self.experts} does not go with arch_type={self.arch_type}, allowed: llama, mixtral, retnet"
+        yield from self._backbone_problems()
         yield from self._level_problems()
+
+    def _backbone_problems(self) -> Iterator[str]:
+        arch, flags = self.arch_type.lower(), self.experimental
+        if self.experts > 1 and arch not in MIXING:
+            yield f"experts={self.experts} does not go with arch_type={arch}, allowed there: {', '.join(MIXING)}"
+        if (shared := flags.kv_heads) and arch not in GROUPED:
+            yield f"experimental.kv_heads={shared} does not go with arch_type={arch}, allowed there: 0"
+        elif shared and not any(size_problems(self.size)) and self.dimensions.heads % shared:
+            yield f"experimental.kv_heads={shared} does not divide the {self.dimensions.heads} heads of the model"
+        if arch in RECURRENT and flags.noncausal_masks:
+            yield f"experimental.noncausal_masks=true does not go with arch_type={arch}, which is causal: set it false"
+        if arch in RECURRENT and self.attention.lower() != "auto":
+            yield f"attention={self.attention} does not go with arch_type={arch}, which has none, allowed: auto"
 
     def _level_problems(self) -> Iterator[str]:
         flags = self.experimental

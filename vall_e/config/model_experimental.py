@@ -31,7 +31,7 @@ class ModelExperimentalConfig:
         needs="embeddings derived from the codec",
     )
     kv_heads: int = setting(
-        0, "Key and value heads that share queries; 0 is one for each.", at_least=0, needs="grouped-query attention"
+        0, "Heads of keys and values, each shared by several queries; 0 is one for each query.", at_least=0
     )
     rvq_levels_p: Any = setting(
         "auto",

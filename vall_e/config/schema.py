@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from .architectures import WITHOUT_MLP
 from .chosen_optimizer import optimizer_problems
 from .codec import AUDIO_BACKENDS_NEED, CODEC_FACTS, AudioBackend, CodecConfig
 from .dataset import DatasetConfig
@@ -147,6 +148,8 @@ class Config:
                     "optimizations.compile does not go with trainer.deepspeed."
                     "zero_optimization_level=3, which gathers weights within what would be compiled, allowed: 0 to 2"
                 )
+        if self.optimizations.compile and (arch := self.model.arch_type.lower()) in WITHOUT_MLP:
+            yield f"optimizations.compile compiles MLPs, and model.arch_type={arch} has none, allowed there: false"
         if self.optimizations.unsloth and not trainer.gradient_checkpointing:
             yield "optimizations.unsloth=true needs trainer.gradient_checkpointing=true"
         if self.optimizations.model_offloading is not None:

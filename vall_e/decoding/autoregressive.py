@@ -1,4 +1,4 @@
-"""Autoregressive decoding: one id after another, through a cache of keys and values.
+"""Autoregressive decoding: one id after another, through a cache.
 
 Axes: B rows, d model width, V ids of a head.
 """
@@ -15,7 +15,6 @@ from vall_e.models.tokens import TEXT_BOS, TEXT_EOS
 from vall_e.models.vall_e import VallE
 
 from .guidance import Guidance, RunningGuidance, unconditional
-from .kv_cache import KVCache
 
 Choose = Callable[[int, Tensor, list[int]], int]
 """(row, logits [V], ids so far) -> the next id."""
@@ -37,10 +36,8 @@ def decode_ids(
     """
     guide = RunningGuidance(guidance) if guidance else None
     packed = model.pack([*prefixes, *map(unconditional, prefixes)] if guide else prefixes)
-    rows, size = len(prefixes), model.cfg.dimensions
-    sequences, head = len(packed.layouts), packed.layouts[0].head
-    places = max(packed.lengths) + steps
-    cache = KVCache(size.layers, sequences, size.heads, places, size.dim // size.heads, packed.embeddings)
+    rows, sequences, head = len(prefixes), len(packed.layouts), packed.layouts[0].head
+    cache = model.model.cache(sequences, max(packed.lengths) + steps, packed.embeddings)
     hidden = model.hidden(packed, cache.prefill(packed.lengths))
     last = torch.tensor(packed.lengths).cumsum(0) - 1
     hidden, positions = hidden[last.to(hidden.device)], next_positions(model, packed.layouts)
@@ -56,7 +53,7 @@ def decode_ids(
         if not running or step == steps - 1:
             break
         vectors = embed(torch.tensor(chosen * (sequences // rows), device=model.device))
-        hidden = model.model(vectors, positions + step, cache.step())
+        hidden, _ = model.model(vectors, positions + step, cache.step())
     return ids
 
 

@@ -59,7 +59,8 @@ class DeepSpeedEngine(Engine):
         if self.deepspeed is not None:
             return
         weights = {name: p.detach().clone() for name, p in self.model.named_parameters() if p.requires_grad}
-        self.deepspeed = hand_over(TrainedModule(self.model.to(self.device)), self.cfg, self.settings)
+        module = TrainedModule(self.model.to(self.device), fill_skipped=self.stage < 3)
+        self.deepspeed = hand_over(module, self.cfg, self.settings)
         if self.stage == 3:
             gather_around(self.deepspeed.module)
         if self.stage:
@@ -69,6 +70,8 @@ class DeepSpeedEngine(Engine):
     def accumulate(self, micro_batches: list[MicroBatch]) -> StepStats:
         """See `Engine`; a micro-batch whose forward pass does not fit into memory is halved, on all ranks."""
         collector, skipped, pending = StatsCollector(), self.skipped_layers(), list(micro_batches)
+        if self.stage == 3:  # layers that are left out would else have the gradients of the step before
+            self.deepspeed.optimizer.grad_partitions_flat_buffer.zero_()
         while pending:
             self.collect_garbage_within()
             batch = pending.pop(0)
@@ -123,7 +126,8 @@ class DeepSpeedEngine(Engine):
     def weights(self) -> dict[str, Tensor]:
         """See `Engine`."""
         self._take_over()
-        kept = copied(self.model.state_dict().items()) if self.ranks.first and self.stage < 3 else {}
+        whole = self.model.state_dict() if self.stage < 3 else dict(self.model.named_buffers())
+        kept = copied(whole.items()) if self.ranks.first else {}
         for name, tensor in self._zero.weights() if self._zero else ():
             if self.ranks.first:
                 kept |= copied([(name, tensor)])

@@ -16,6 +16,7 @@ from torch import Tensor
 from vall_e.config.export import ExportConfig
 from vall_e.config.trainer import WeightDtype
 from vall_e.errors import ConfigError
+from vall_e.models.expert_copies import copy_experts
 from vall_e.models.hugging_face import hugging_face
 from vall_e.models.lora.attach import trained_adapters
 from vall_e.models.lora.file import save_adapter
@@ -92,9 +93,11 @@ def adapted_model(source: Source, setting: str) -> VallE:
 
 
 def converted(content: WeightsContent, cfg: ExportConfig) -> WeightsContent:
-    """The weights with the heads and the number format that `cfg` asks for."""
+    """The weights with the heads, the experts and the number format that `cfg` asks for."""
     if cfg.split_classifiers:
         content = split_classifiers(content)
+    if cfg.moe_ify:
+        content = copy_experts(content, cfg.experts)
     return replace(content, tensors=cast(content.tensors, cfg))
 
 

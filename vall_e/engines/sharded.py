@@ -67,7 +67,7 @@ class ShardedEngine(Engine):
         amp = MixedPrecisionPolicy(param_dtype=self.dtype, reduce_dtype=torch.float32)
         policy = amp if self.cfg.trainer.amp else MixedPrecisionPolicy()
         self.module = TrainedModule(self.model.to(self.device))
-        for layer in self.model.model.layers:
+        for layer in self.model.model.stack:
             fully_shard(layer, mesh=mesh, mp_policy=policy)
         fully_shard(self.module, mesh=mesh, mp_policy=policy)
         self.optimizer = build_optimizer(self.model, self.cfg.hyperparameters, [])

@@ -22,9 +22,10 @@ class TrainedModule(nn.Module):
     as they come would add up those of different parameters, or wait for ever.
     """
 
-    def __init__(self, model: VallE) -> None:
+    def __init__(self, model: VallE, *, fill_skipped: bool = False) -> None:
+        """`fill_skipped` gives the parameters of layers that are left out gradient 0, not none."""
         super().__init__()
-        self.valle = model
+        self.valle, self.fill_skipped = model, fill_skipped
 
     @property
     def around(self) -> list[nn.Parameter]:
@@ -35,9 +36,16 @@ class TrainedModule(nn.Module):
     def forward(self, samples: Sequence[ModelInput], skipped: frozenset[int]) -> tuple[Tensor, Parts, Parts]:
         """Loss, its parts and statistics: see `LossOutput`."""
         # Backward passes run the newest operation first, so these gradients come last, one after another.
-        nothing = [use_all(around)] if (around := self.around) else []
+        unused = [*self.around, *self._skipped(skipped)]
+        nothing = [use_all(unused)] if unused else []
         output: LossOutput = self.valle(samples, skipped)
         return sum(nothing, output.loss), output.parts, output.stats
+
+    def _skipped(self, layers: frozenset[int]) -> list[nn.Parameter]:
+        if not self.fill_skipped:
+            return []
+        stack = self.valle.model.stack
+        return [p for index in sorted(layers) for p in stack[index].parameters() if p.requires_grad]
 
 
 def use_all(parameters: Sequence[nn.Parameter]) -> Tensor:

@@ -1,6 +1,6 @@
 """Attention over packed sequences: no position is ever padded.
 
-Axes: S positions of all sequences together, H heads, D head width.
+Axes: S positions of all sequences together, H heads, K heads of keys and values, D head width.
 """
 
 from __future__ import annotations
@@ -33,8 +33,13 @@ class Attention(Protocol):
     """How the queries of a layer meet keys and values: packed, or through a cache."""
 
     def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Each [S, H, D] -> [S, H, D]."""
+        """q [S, H, D], k and v [S, K, D] -> [S, H, D]."""
         ...
+
+
+def shared(x: Tensor, heads: int, axis: int) -> Tensor:
+    """Keys or values with each of their heads repeated for the queries that share it, `heads` in all."""
+    return x if x.shape[axis] == heads else x.repeat_interleave(heads // x.shape[axis], axis)
 
 
 def kernel(name: str, device: torch.device) -> AbstractContextManager[None]:
@@ -55,7 +60,8 @@ class PackedAttention:
         self.lengths, self.causal, self.dropout, self.name = list(lengths), list(causal), dropout, name
 
     def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Each [S, H, D] -> [S, H, D]."""
+        """q [S, H, D], k and v [S, K, D] -> [S, H, D]."""
+        k, v = (shared(x, q.shape[1], 1) for x in (k, v))
         pieces = zip(*(torch.split(x.transpose(0, 1), self.lengths, 1) for x in (q, k, v)), self.causal, strict=True)
         with kernel(self.name, q.device):
             out = [self._attend(*piece) for piece in pieces]

@@ -32,14 +32,12 @@ class Checkpointing:
         every = trainer.checkpoint_every if trainer.gradient_checkpointing else 0
         return cls(every=every, offload=optimizations.unsloth)
 
-    def run(self, layer: nn.Module, index: int, *arguments: Any) -> Tensor:
+    def run(self, layer: nn.Module, index: int, *arguments: Any) -> Any:
         """The output of the layer of number `index`."""
         if not self.every or index % self.every:
-            kept: Tensor = layer(*arguments)
-            return kept
+            return layer(*arguments)
         with self._waiting():
-            forgotten: Tensor = checkpoint(layer, *arguments, use_reentrant=False)
-        return forgotten
+            return checkpoint(layer, *arguments, use_reentrant=False)
 
     def _waiting(self) -> AbstractContextManager[None]:
         # Inside, hooks of `checkpoint` itself lie above these, which so see its inputs alone.

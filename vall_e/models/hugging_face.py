@@ -126,7 +126,7 @@ def _config(content: WeightsContent, tokens: int) -> dict[str, Any]:
         "intermediate_size": 4 * size.dim,
         "num_hidden_layers": size.layers,
         "num_attention_heads": size.heads,
-        "num_key_value_heads": size.heads,
+        "num_key_value_heads": content.config.experimental.kv_heads or size.heads,
         "head_dim": size.dim // size.heads,
         "hidden_act": "gelu",
         "rms_norm_eps": EPSILON,

@@ -18,6 +18,8 @@ from .tokens import IGNORED
 
 TOP = 10
 """A prediction counts as right if the target is among this many likeliest ids."""
+BALANCE_SHARE = 0.001
+"""Of the balance loss of routers in the whole loss."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,14 @@ def reduce_loss(
     stats |= level_means(batch, losses)
     loss = torch.stack(list(parts.values())).sum() if parts else torch.zeros((), requires_grad=True)
     return LossOutput(loss, parts, stats)
+
+
+def with_balance(output: LossOutput, balance: Sequence[Tensor]) -> LossOutput:
+    """The loss with that of routers, a scalar for each of their layers, as its part `aux_loss`; as is without any."""
+    if not balance:
+        return output
+    auxiliary = BALANCE_SHARE * torch.stack([loss.to(output.loss.device) for loss in balance]).mean()
+    return LossOutput(output.loss + auxiliary, output.parts | {"aux_loss": auxiliary}, output.stats)
 
 
 def is_learnt(entry: Predictions, factors: Mapping[str, float]) -> bool:

@@ -97,8 +97,8 @@ def current_tensors(tensors: Mapping[str, Tensor], config: ModelConfig) -> dict[
 
 def unread(config: ModelConfig) -> tuple[str, ...]:
     """What the names of tensors begin with that were stored and never read; some backbones still have such a table."""
-    plain = config.arch_type == "llama" and config.experts == 1
-    return ("time_emb.", "model.embed_tokens.") if plain else ("time_emb.",)
+    has_table = config.experts > 1 or config.arch_type.lower() == "retnet-hf"
+    return ("time_emb.",) if has_table else ("time_emb.", "model.embed_tokens.")
 
 
 def _current_name(name: str) -> str:

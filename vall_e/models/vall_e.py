@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from vall_e.config.model import ModelConfig
 
-from .attention import Attention, PackedAttention
+from .architectures import build_backbone
 from .embeddings import (
     CodeEmbedding,
     embed_heard,
@@ -23,9 +24,8 @@ from .embeddings import (
     response_tables,
 )
 from .layout import MASKED_HEAD, Layout, ModelInput, is_causal, lay_out, position_ids
-from .llama import Llama
 from .lora.adapter import Adapter
-from .loss import LossOutput, predictions, read_heads, reduce_loss, score
+from .loss import LossOutput, predictions, read_heads, reduce_loss, score, with_balance
 from .prompt import pieces
 from .tokens import LENGTH_TOKENS, TASK_IDS
 
@@ -83,8 +83,8 @@ class VallE(nn.Module):
     def __init__(self, cfg: ModelConfig) -> None:
         super().__init__()
         self.cfg = cfg
-        flags, size = cfg.experimental, cfg.dimensions
-        dim, tables = size.dim, response_tables(cfg.capabilities, cfg.resp_levels)
+        flags, dim = cfg.experimental, cfg.dimensions.dim
+        tables = response_tables(cfg.capabilities, cfg.resp_levels)
         self.sums = flags.audio_embedding_sums_mode if flags.audio_embedding_sums else None
         self.stop = cfg.audio_tokens
         self.tables = tables
@@ -99,7 +99,7 @@ class VallE(nn.Module):
         self.tones_emb = nn.Embedding(cfg.tones, dim)
         self.rvq_l_emb = nn.Embedding(cfg.resp_levels, dim)
         self.len_emb = nn.Embedding(LENGTH_TOKENS, dim)
-        self.model = Llama(dim, size.heads, size.layers, flags.layerskip_p_max)
+        self.model = build_backbone(cfg)
         if flags.split_classifiers:
             self.classifiers = Heads(head_rows(cfg), dim)
         else:
@@ -124,17 +124,14 @@ class VallE(nn.Module):
         positions = torch.cat([position_ids(layout, unified) for layout in layouts])
         return Packed(torch.cat(embedded), positions.to(self.device), layouts)
 
-    def hidden(self, packed: Packed, attention: Attention | None = None, skipped: Collection[int] = ()) -> Tensor:
-        """Run the backbone: [S, d]. `attention` replaces the packed one, for decoding through a cache."""
-        within = attention or self.attention(packed.layouts)
-        out: Tensor = self.model(packed.embeddings, packed.positions, within, skipped)
-        return out
+    def hidden(self, packed: Packed, within: Any = None, skipped: Collection[int] = ()) -> Tensor:
+        """Run the backbone: [S, d]. `within` replaces what it is told of a pass, for decoding through a cache."""
+        return self._run(packed, self.within(packed.layouts) if within is None else within, skipped)[0]
 
-    def attention(self, layouts: Sequence[Layout]) -> PackedAttention:
-        """Each sequence attends to itself, causally or in full as its head and the settings want it."""
+    def within(self, layouts: Sequence[Layout]) -> Any:
+        """What the backbone is told: each sequence sees itself, causally or as its head and the settings want it."""
         causal = [is_causal(layout, self.cfg.experimental.noncausal_masks) for layout in layouts]
-        dropout = self.cfg.dropout if self.training else 0.0
-        return PackedAttention([layout.length for layout in layouts], causal, dropout, self.cfg.attention)
+        return self.model.packed([layout.length for layout in layouts], causal)
 
     def logits(self, head: str, hidden: Tensor) -> Tensor:
         """Logits of a head by name: [M, d] -> [M, V]."""
@@ -150,11 +147,17 @@ class VallE(nn.Module):
         packed = self.pack(samples)
         ignore = self.cfg.experimental.ignore_inputs_for_loss
         wanted = predictions(samples, packed.layouts, sums=self.sums is not None, ignore_inputs=ignore)
-        predicted = read_heads(self.hidden(packed, skipped=skipped), wanted, self.logits)
-        output = reduce_loss(wanted, *score(predicted), self.cfg.loss_factors)
+        hidden, balance = self._run(packed, self.within(packed.layouts), skipped)
+        predicted = read_heads(hidden, wanted, self.logits)
+        output = with_balance(reduce_loss(wanted, *score(predicted), self.cfg.loss_factors), balance)
         output.stats |= occupancy(packed)
         output.predicted = predicted if keep_logits else None
         return output
+
+    def _run(self, packed: Packed, within: Any, skipped: Collection[int]) -> tuple[Tensor, list[Tensor]]:
+        """Hidden states [S, d], and what the backbone adds to the loss."""
+        found: tuple[Tensor, list[Tensor]] = self.model(packed.embeddings, packed.positions, within, skipped)
+        return found
 
     def _embed(self, sample: ModelInput, layout: Layout) -> Tensor:
         """One sequence: its segments with a separator between neighbours, [length, d]."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from vall_e.errors import ConfigError
 from vall_e.models.vall_e import VallE
 
+from ..bit_linear import BitLinear
 from .adapter import Adapter
 from .low_rank import CHANGE, A, B
 
@@ -40,10 +41,17 @@ def adapter_state_dict(model: VallE, name: str, state: Mapping[str, Tensor] | No
 def merged_state_dict(model: VallE, state: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
     """The tensors of a plain model that says what this one says with its enabled adapters.
 
-    ConfigError for an adapter of some RVQ levels alone: weights are the same at all levels.
+    ConfigError for an adapter of some RVQ levels alone, as weights are the same at all levels, and for one beside
+    weights of one bit, which are rounded without it.
     """
     merged = base_state_dict(model, state)
+    rounded = any(isinstance(module, BitLinear) for module in model.modules())
     for adapter in model.adapters.values():
+        if adapter.enabled and rounded and not adapter.cfg.parametrize:
+            raise ConfigError(
+                f"loras.{adapter.name}.parametrize=false: what is added beside weights of one bit cannot be merged "
+                "with them, allowed: true"
+            )
         if adapter.enabled:
             _merge(merged, adapter, adapter_state_dict(model, adapter.name, state))
     return merged

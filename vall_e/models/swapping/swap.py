@@ -12,8 +12,8 @@ from torch import nn
 from vall_e.config.optimizations import OptimizationsConfig
 from vall_e.errors import MissingExtra
 
+from ..bit_linear import BitLinear
 from ..vall_e import VallE
-from .bit_linear import BitLinear
 from .float8 import require_float8, to_float8
 
 PARTS: dict[str, Callable[[VallE], nn.Module]] = {"backbone": lambda model: model.model, "model": lambda model: model}

@@ -1,6 +1,6 @@
 """A static cache of keys and values, so that a step of decoding computes one position and not the whole sequence.
 
-Axes: B rows, H heads, S places of a row, D head width.
+Axes: B rows, H heads, K heads of keys and values, S places of a row, D head width.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from vall_e.models.attention import PackedAttention
+from .attention import PackedAttention, shared
 
 
 def attention_dtype(like: Tensor) -> torch.dtype:
@@ -21,7 +21,7 @@ def attention_dtype(like: Tensor) -> torch.dtype:
 
 
 class KVCache:
-    """Keys and values of every layer, [B, H, S, D] each, and how many places of each row are filled."""
+    """Keys and values of every layer, [B, K, S, D] each, and how many places of each row are filled."""
 
     def __init__(self, layers: int, rows: int, heads: int, places: int, width: int, like: Tensor) -> None:
         shape = (layers, rows, heads, places, width)
@@ -48,7 +48,7 @@ class PrefillAttention:
         cache.filled[:] = torch.tensor(lengths)
 
     def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Each [sum of lengths, H, D] -> the same."""
+        """q [sum of lengths, H, D], k and v [sum of lengths, K, D] -> [sum of lengths, H, D]."""
         for store, new in ((self.cache.keys, k), (self.cache.values, v)):
             for row, piece in enumerate(torch.split(new.transpose(0, 1), self.lengths, 1)):
                 store[layer, row, :, : self.lengths[row]] = piece
@@ -66,12 +66,12 @@ class StepAttention:
         self.visible = (places < cache.filled[:, None])[:, None, None]
 
     def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Each [B, H, D] -> the same."""
+        """q [B, H, D], k and v [B, K, D] -> [B, H, D]."""
         device = q.device
         keys, values = self.cache.keys[layer], self.cache.values[layer]
         q, k, v = (x.to(keys.device) for x in (q, k, v))  # layers may lie on several devices
         keys[self.rows, :, self.cache.filled - 1] = k
         values[self.rows, :, self.cache.filled - 1] = v
-        keys, values = keys[:, :, : self.places], values[:, :, : self.places]
+        keys, values = (shared(x[:, :, : self.places], q.shape[1], 1) for x in (keys, values))
         out: Tensor = scaled_dot_product_attention(q[:, :, None], keys, values, attn_mask=self.visible)
         return out[:, :, 0].to(device)

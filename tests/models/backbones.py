@@ -1,0 +1,20 @@
+"""Settings of a tiny model of every backbone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+CAUSAL = {"noncausal_masks": False}
+BACKBONES: dict[str, dict[str, Any]] = {
+    "llama": {},
+    "grouped llama": {"flags": {"kv_heads": 1}},
+    "mistral": {"arch_type": "mistral"},
+    "mixtral": {"arch_type": "mixtral", "experts": 4, "flags": {"kv_heads": 1}},
+    "llama of experts": {"experts": 3},
+    "retnet": {"arch_type": "retnet", "flags": CAUSAL},
+    "old retnet": {"arch_type": "retnet-hf", "flags": CAUSAL},
+    "transformer": {"arch_type": "transformer"},
+    "bitnet": {"arch_type": "bitnet", "flags": {"kv_heads": 1}},
+    "mamba2": {"arch_type": "mamba2", "flags": CAUSAL},
+}
+ATTENDING = [name for name, settings in BACKBONES.items() if settings.get("flags") != CAUSAL]

@@ -1,0 +1,16 @@
+"""Kinds of backbones (`model.arch_type`), and what each can be told."""
+
+from __future__ import annotations
+
+ARCHITECTURES = (
+    "llama", "mistral", "mixtral", "retnet", "retnet-hf", "transformer", "bitnet",
+    "mamba", "mamba2", "mamba2-hf", "mmfreelm",
+)  # fmt: skip
+ARCHITECTURES_NEED = {name: f"the {name} backbone" for name in ("mamba", "mamba2-hf", "mmfreelm")}
+GROUPED = ("llama", "mistral", "mixtral", "bitnet")
+"""Those whose queries can share keys and values."""
+MIXING = ("llama", "mixtral")
+"""Those that can have several experts."""
+RECURRENT = ("retnet", "retnet-hf", "mamba2")
+"""Those without attention, in which a position knows of nothing but those before it."""
+WITHOUT_MLP = ("mamba2",)

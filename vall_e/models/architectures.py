@@ -1,0 +1,33 @@
+"""Which backbone `model.arch_type` names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from vall_e.config.model import ModelConfig
+
+from .backbone import Backbone
+from .bitnet import BitNet
+from .llama import Llama
+from .mamba2 import Mamba2
+from .mixtral import Mixtral
+from .retnet import RetNet
+from .transformer import Transformer
+
+BACKBONES: dict[str, Callable[[ModelConfig], Backbone[Any]]] = {
+    "llama": Llama,
+    "mistral": Llama,
+    "mixtral": Llama,
+    "retnet": RetNet,
+    "retnet-hf": partial(RetNet, old=True),
+    "transformer": Transformer,
+    "bitnet": BitNet,
+    "mamba2": Mamba2,
+}
+
+
+def build_backbone(cfg: ModelConfig) -> Backbone[Any]:
+    """The backbone that the settings of a model name, its weights drawn anew."""
+    return Mixtral(cfg) if cfg.experts > 1 else BACKBONES[cfg.arch_type.lower()](cfg)

@@ -1,0 +1,97 @@
+"""Layers that keep a state of fixed size of what they have seen: over packed sequences, or a position at a time.
+
+Axes: S positions of all sequences together, B rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor, nn
+
+from .backbone import Backbone
+
+State = tuple[Tensor, ...]
+"""What a layer keeps of each row: [B, ...] each."""
+
+
+class Recurrence:
+    """A pass over sequences end to end, or over one new position of each row.
+
+    lengths: positions of each sequence; states: where layers keep their state, if it is asked for; seen: int64 [B],
+    positions of each row before this one, where there is but one.
+    """
+
+    def __init__(
+        self, lengths: Sequence[int], states: dict[int, State] | None = None, seen: Tensor | None = None
+    ) -> None:
+        self.lengths, self.states, self.seen = list(lengths), states, seen
+
+    @property
+    def keeps(self) -> bool:
+        """Whether layers shall `keep` their state."""
+        return self.states is not None
+
+    def begun(self, layer: int) -> State | None:
+        """The state before a new position; None where sequences begin."""
+        return self.states[layer] if self.states is not None and self.seen is not None else None
+
+    def keep(self, layer: int, state: State) -> None:
+        """Keep the state after the pass."""
+        if self.states is not None:
+            self.states[layer] = state
+
+    def places(self, device: torch.device) -> Tensor:
+        """Place of each position in its sequence: int64 [S]."""
+        if self.seen is not None:
+            return self.seen.to(device)
+        return torch.cat([torch.arange(length, device=device) for length in self.lengths])
+
+
+class RecurrentCache:
+    """The states of all layers, and how many positions of each row they are of."""
+
+    def __init__(self, rows: int, device: torch.device) -> None:
+        self.states: dict[int, State] = {}
+        self.seen = torch.zeros(rows, dtype=torch.int64, device=device)
+
+    def prefill(self, lengths: Sequence[int]) -> Recurrence:
+        """See `Cache`."""
+        self.seen = torch.tensor(lengths, device=self.seen.device)
+        return Recurrence(lengths, self.states)
+
+    def step(self) -> Recurrence:
+        """See `Cache`."""
+        now, self.seen = self.seen, self.seen + 1
+        return Recurrence([1] * len(now), self.states, now)
+
+
+class RecurrentBackbone(Backbone[Recurrence]):
+    """Layers lie in `layers`; every pass is causal."""
+
+    layers: nn.ModuleList
+
+    @property
+    def stack(self) -> nn.ModuleList:
+        """See `Backbone`."""
+        return self.layers
+
+    def packed(self, lengths: Sequence[int], causal: Sequence[bool]) -> Recurrence:
+        """See `Backbone`; `causal` has no say."""
+        return Recurrence(lengths)
+
+    def cache(self, rows: int, places: int, like: Tensor) -> RecurrentCache:
+        """See `Backbone`; it takes the same room whatever `places` is."""
+        return RecurrentCache(rows, like.device)
+
+
+def precise(x: Tensor) -> Tensor:
+    """`x` in float32, or in float64 if it is."""
+    return x if x.dtype is torch.float64 else x.float()
+
+
+def unrounded(device: torch.device) -> AbstractContextManager[None]:
+    """A context without mixed precision: sums over a whole sequence want all digits."""
+    return torch.autocast(device.type, enabled=False)
