@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vall_e.errors import TextError
@@ -63,6 +63,7 @@ def test_a_text_without_anything_to_speak_is_refused(text):
         normalise(text, "en")
 
 
+@example("$£0", "en")
 @given(
     st.text(alphabet=st.sampled_from("aZ 5.,$£“\"'-–—…!?()[] \n。，é0sUSDrt"), min_size=1),
     st.sampled_from(["en", "de", "zh"]),
