@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
-MONEY = re.compile(r"(?<![$£€])(?<![$£€]\s)([$£€])\s?(\d+(?:,\d{3})*)(\.\d+)?( thousand| million| billion| trillion)?(?![\w%])")
+MONEY = re.compile(
+    r"(?<![$£€])(?<![$£€]\s)"  # after two signs it is anyone's guess
+    r"([$£€])\s?(\d+(?:,\d{3})*)(\.\d+)?( thousand| million| billion| trillion)?(?![\w%])"
+)
 UNITS = {"$": ("dollar", "cent"), "£": ("pound", "penny"), "€": ("euro", "cent")}
 PLURALS = {"penny": "pence"}
 YEAR = re.compile(r"(?<![\w$£€#.,:/-])(1[1-9])(\d[1-9]|[1-9]0)(?![\w%]|[.,:/-]\d)")
