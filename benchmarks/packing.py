@@ -13,7 +13,7 @@ from benchmarks.speech import batch
 from vall_e.config.model import ModelConfig
 from vall_e.device import choose_device
 from vall_e.engines.micro_batch import draw_micro_batch
-from vall_e.models.attention import PackedAttention
+from vall_e.models.backbones.attention import PackedAttention
 from vall_e.models.vall_e import Packed, VallE
 
 

@@ -11,7 +11,7 @@ import torch
 
 from vall_e.config.lora import LoraConfig
 from vall_e.models.lora.tensors import merged_state_dict
-from vall_e.models.weights import load_weights, read_tensors
+from vall_e.models.weights.weights_file import load_weights, read_tensors
 from vall_e.training import loop
 
 from .small_run import batches, checkpoints, engine, environment, losses, small

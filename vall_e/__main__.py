@@ -67,7 +67,7 @@ def speak(arguments: Arguments, cfg: Config) -> None:
     from vall_e.decoding.speaker import Speaker
     from vall_e.device import choose_device
     from vall_e.models.lora.loading import attach_trained
-    from vall_e.models.weights import load_weights
+    from vall_e.models.weights.weights_file import load_weights
 
     if not cfg.weights:
         raise ConfigError("weights=PATH is needed: a file exported by python -m vall_e.train")

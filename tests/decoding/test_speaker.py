@@ -17,7 +17,7 @@ from vall_e.config.inference import InferenceConfig, TextSplit
 from vall_e.config.trainer import WeightDtype
 from vall_e.decoding.speaker import Speaker
 from vall_e.errors import TextError, WeightsError
-from vall_e.models.weights import LoadedWeights
+from vall_e.models.weights.weights_file import LoadedWeights
 from vall_e.text import open_tokenizer
 
 HOP = 320

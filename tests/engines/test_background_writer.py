@@ -12,7 +12,7 @@ import torch
 
 from vall_e.engines.background_writer import BackgroundWriter
 from vall_e.errors import CheckpointError
-from vall_e.models.weights import write_tensors
+from vall_e.models.weights.weights_file import write_tensors
 
 TENSORS = {"weight": torch.zeros(100_000)}
 Write = Callable[[Path], object]

@@ -22,7 +22,7 @@ from vall_e.engines.export import export
 from vall_e.engines.local import LocalEngine
 from vall_e.errors import CheckpointError, ConfigError, WeightsError
 from vall_e.models.lora.loading import attach_trained
-from vall_e.models.weights import load_weights
+from vall_e.models.weights.weights_file import load_weights
 
 CPU = torch.device("cpu")
 VOICE = LoraConfig(rank=2, alpha=16, name="voice", embeddings=True)

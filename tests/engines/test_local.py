@@ -18,7 +18,7 @@ from vall_e.engines import engine as engine_module
 from vall_e.engines.local import LocalEngine
 from vall_e.engines.micro_batch import draw_micro_batch
 from vall_e.errors import CheckpointError, VallEError
-from vall_e.models.weights import load_weights
+from vall_e.models.weights.weights_file import load_weights
 
 CALM: dict[str, Any] = {
     "dropout": 0.0,

@@ -23,7 +23,7 @@ from vall_e.errors import ConfigError, DataError, WeightsError
 from vall_e.evaluate import refuse_ignored
 from vall_e.evaluation.evaluate import evaluate
 from vall_e.models.vall_e import VallE
-from vall_e.models.weights import save_weights
+from vall_e.models.weights.weights_file import save_weights
 from vall_e.text import open_tokenizer
 
 from .speech import Speech

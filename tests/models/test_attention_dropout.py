@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from vall_e.models.attention import PackedAttention
-from vall_e.models.attention_dropout import STEPS, dropped_attention
+from vall_e.models.backbones.attention import PackedAttention
+from vall_e.models.backbones.attention_dropout import STEPS, dropped_attention
 
 HEADS, WIDTH = 2, 8
 LENGTHS = (1, 127, 128, 130, 300)

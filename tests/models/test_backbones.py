@@ -20,12 +20,12 @@ from vall_e.config.lora import LoraConfig
 from vall_e.config.seal import problems
 from vall_e.decoding.autoregressive import decode_level_zero, next_positions
 from vall_e.errors import ConfigError
-from vall_e.models.checkpointing import Checkpointing
+from vall_e.models.backbones.checkpointing import Checkpointing
 from vall_e.models.layout import ModelInput
 from vall_e.models.lora.attach import attach
 from vall_e.models.lora.tensors import adapter_state_dict, merged
 from vall_e.models.vall_e import VallE
-from vall_e.models.weights import load_weights, save_weights
+from vall_e.models.weights.weights_file import load_weights, save_weights
 from vall_e.text import open_tokenizer
 
 MIXED = [speech(0, 0), speech(5, 1, 9), speech(0, 2, 3), speech(1, 3), speech(7, 4)]

@@ -12,8 +12,8 @@ from torch.autograd.graph import saved_tensors_hooks
 from tests.models.tiny import speech, tiny_model
 from vall_e.config.optimizations import OptimizationsConfig
 from vall_e.config.trainer import TrainerConfig
-from vall_e.models import checkpointing
-from vall_e.models.checkpointing import Checkpointing, to_device, to_main_memory
+from vall_e.models.backbones import checkpointing
+from vall_e.models.backbones.checkpointing import Checkpointing, to_device, to_main_memory
 
 LAYERS, DIM = 4, 32
 SIZE = {"dim": DIM, "heads": 2, "layers": LAYERS}

@@ -19,7 +19,7 @@ from vall_e.errors import ConfigError, VallEError, WeightsError
 from vall_e.models.distillation import Distillation, kl, load_teacher, mse
 from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE
-from vall_e.models.weights import save_weights
+from vall_e.models.weights.weights_file import save_weights
 from vall_e.text import open_tokenizer
 
 CODEC = CodecIdentity("builtin", 24_000, 75.0, 8, 1024, "0123456789abcdef")

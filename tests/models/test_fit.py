@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from vall_e.errors import WeightsError
-from vall_e.models.fit import fit
+from vall_e.models.weights.fit import fit
 
 WEIGHTS = Path("w.safetensors")
 

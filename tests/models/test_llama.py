@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from tests.models.tiny import speech, tiny_model
-from vall_e.models.backbone import layer_dropout_chances
-from vall_e.models.checkpointing import Checkpointing
+from vall_e.models.backbones.backbone import layer_dropout_chances
+from vall_e.models.backbones.checkpointing import Checkpointing
 from vall_e.models.draws import draw_dropped, draw_skipped_layers
 from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE

@@ -16,12 +16,12 @@ from vall_e.config.lora import LoraConfig
 from vall_e.config.sampling import SamplingConfig
 from vall_e.decoding.generate import SpeechRequest, generate_speech
 from vall_e.errors import ConfigError
-from vall_e.models.fit import fit
 from vall_e.models.lora.attach import attach, freeze_base
 from vall_e.models.lora.levels import at_level
 from vall_e.models.lora.policy import adapted_linears
 from vall_e.models.lora.tensors import adapter_state_dict, base_state_dict, merged, merged_state_dict
 from vall_e.models.vall_e import VallE
+from vall_e.models.weights.fit import fit
 
 FORMS = pytest.mark.parametrize("parametrize", [False, True], ids=["replace", "parametrize"])
 

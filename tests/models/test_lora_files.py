@@ -24,7 +24,7 @@ from vall_e.models.lora.file import save_adapter
 from vall_e.models.lora.loading import attach_trained, load_adapter
 from vall_e.models.lora.tensors import adapter_state_dict, base_state_dict
 from vall_e.models.vall_e import VallE
-from vall_e.models.weights import save_weights
+from vall_e.models.weights.weights_file import save_weights
 from vall_e.text import Tokenizer, open_tokenizer
 
 CODEC = CodecIdentity("builtin", 24_000, 75.0, 8, 1024, "0123456789abcdef")

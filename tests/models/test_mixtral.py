@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import gelu
 
 from tests.models.tiny import speech, tiny_model
-from vall_e.models.mixtral import SparseMixture, balance_loss
+from vall_e.models.backbones.mixtral import SparseMixture, balance_loss
 
 SAMPLES = [speech(0), speech(4, 1)]
 

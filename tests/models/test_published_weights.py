@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from tests.models.tiny import speech, tiny_model
 from vall_e.errors import WeightsError
 from vall_e.models.vall_e import VallE
-from vall_e.models.weights import load_weights, read_weights, save_weights
+from vall_e.models.weights.weights_file import load_weights, read_weights, save_weights
 from vall_e.text import open_tokenizer
 
 CPU = torch.device("cpu")

@@ -7,7 +7,7 @@ import math
 import torch
 
 from tests.models.tiny import speech, tiny_model
-from vall_e.models.retention import angles, decays, retain, retain_next, retained, rotate_pairs, rotation
+from vall_e.models.backbones.retention import angles, decays, retain, retain_next, retained, rotate_pairs, rotation
 
 
 def drawn(spread: float = 1.0) -> tuple[torch.Tensor, ...]:

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from vall_e.models.causal_convolution import CausalConvolution
-from vall_e.models.mamba2 import Mixer
-from vall_e.models.state_space import CHUNK, scan, step
+from vall_e.models.backbones.causal_convolution import CausalConvolution
+from vall_e.models.backbones.mamba2 import Mixer
+from vall_e.models.backbones.state_space import CHUNK, scan, step
 
 
 def drawn(positions: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -13,12 +13,12 @@ from tests.optim.kinds import KINDS, SAMPLES, learning_model, step
 from vall_e.audio.codec import CodecIdentity
 from vall_e.config.optimizations import OptimizationsConfig
 from vall_e.errors import ConfigError
-from vall_e.models.bit_linear import BitLinear
+from vall_e.models.backbones.bit_linear import BitLinear
 from vall_e.models.swapping import swap_modules
 from vall_e.models.swapping.float8 import to_float8
 from vall_e.models.swapping.swap import swap
 from vall_e.models.vall_e import VallE
-from vall_e.models.weights import load_weights, save_weights
+from vall_e.models.weights.weights_file import load_weights, save_weights
 from vall_e.text import open_tokenizer
 
 CPU = torch.device("cpu")

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from tests.models.tiny import speech, tiny_model
-from vall_e.models.bit_linear import BitLinear
-from vall_e.models.transformer import sinusoids
+from vall_e.models.backbones.bit_linear import BitLinear
+from vall_e.models.backbones.transformer import sinusoids
 
 SAMPLES = [speech(0), speech(3, 1)]
 

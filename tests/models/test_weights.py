@@ -16,7 +16,7 @@ from vall_e.audio.codec import CodecIdentity
 from vall_e.config.facts import weights_settings
 from vall_e.errors import ConfigError, WeightsError
 from vall_e.models.vall_e import VallE
-from vall_e.models.weights import LoadedWeights, load_weights, read_tensors, save_weights
+from vall_e.models.weights.weights_file import LoadedWeights, load_weights, read_tensors, save_weights
 from vall_e.text import IpaTokenizer, Tokenizer, open_tokenizer
 
 CODEC = CodecIdentity("builtin", 24_000, 75.0, 8, 1024, "0123456789abcdef")

@@ -15,7 +15,7 @@ import torch
 from tests.small_run import TINY, checkpoints, identity, losses, rows, small, write_speech
 from vall_e.engines.checkpoint import load_states
 from vall_e.errors import CheckpointError, WeightsError
-from vall_e.models.weights import load_weights
+from vall_e.models.weights.weights_file import load_weights
 from vall_e.training.loop import train
 from vall_e.training.run import Run, open_run
 

@@ -17,7 +17,7 @@ from vall_e.config.fault import is_users
 from vall_e.config.schema import Config
 from vall_e.config.startup import open_job
 from vall_e.errors import VallEError
-from vall_e.models.weights import load_weights
+from vall_e.models.weights.weights_file import load_weights
 from vall_e.training.loop import train
 
 SMALL = (

@@ -14,7 +14,7 @@ from vall_e.audio.codec import Codec
 from vall_e.audio.read import Wave, read_audio
 from vall_e.config.inference import InferenceConfig, TextSplit
 from vall_e.errors import TextError, WeightsError
-from vall_e.models.weights import LoadedWeights
+from vall_e.models.weights.weights_file import LoadedWeights
 from vall_e.precision import DTYPES
 from vall_e.text.languages import language_id
 from vall_e.text.phonemise import phonemise

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from vall_e.config.lora import LoraConfig
-from vall_e.models.fit import fit
 from vall_e.models.lora.attach import attach
 from vall_e.models.lora.loading import attach_trained
 from vall_e.models.vall_e import VallE
-from vall_e.models.weights import WeightsContent
+from vall_e.models.weights.fit import fit
+from vall_e.models.weights.weights_file import WeightsContent
 
 from .adapter_state import take_adapters
 from .checkpoint import WEIGHTS

@@ -15,7 +15,7 @@ import torch
 from vall_e.config.trainer import CollectGarbage
 from vall_e.data.sample import Sample
 from vall_e.errors import VallEError
-from vall_e.models.checkpointing import Checkpointing
+from vall_e.models.backbones.checkpointing import Checkpointing
 from vall_e.models.draws import draw_skipped_layers
 from vall_e.models.swapping import swap_modules
 from vall_e.models.vall_e import VallE

@@ -16,14 +16,14 @@ from torch import Tensor
 from vall_e.config.export import ExportConfig
 from vall_e.config.trainer import WeightDtype
 from vall_e.errors import ConfigError
-from vall_e.models.expert_copies import copy_experts
-from vall_e.models.hugging_face import hugging_face
 from vall_e.models.lora.attach import trained_adapters
 from vall_e.models.lora.file import save_adapter
 from vall_e.models.lora.tensors import adapter_state_dict, merged_state_dict
-from vall_e.models.split_classifiers import split_classifiers
 from vall_e.models.vall_e import VallE
-from vall_e.models.weights import WeightsContent, save_weights
+from vall_e.models.weights.expert_copies import copy_experts
+from vall_e.models.weights.hugging_face import hugging_face
+from vall_e.models.weights.split_classifiers import split_classifiers
+from vall_e.models.weights.weights_file import WeightsContent, save_weights
 from vall_e.precision import DTYPES
 
 from .checkpoint import replace_folder, sync

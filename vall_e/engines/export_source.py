@@ -9,7 +9,7 @@ from vall_e.config.export import ExportConfig
 from vall_e.errors import CheckpointError, ConfigError
 from vall_e.models.lora.tensors import base_state_dict
 from vall_e.models.vall_e import VallE
-from vall_e.models.weights import WeightsContent, read_weights
+from vall_e.models.weights.weights_file import WeightsContent, read_weights
 
 from .adapted_model import with_adapters_of_files, with_own_adapters
 from .checkpoint import WEIGHTS, checkpoints, damage, find_checkpoint, load_counters, load_part

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from vall_e.audio.codec import CodecIdentity
 from vall_e.errors import CheckpointError, WeightsError
-from vall_e.models.fit import fit
-from vall_e.models.origin import differences
 from vall_e.models.vall_e import VallE
-from vall_e.models.weights import read_tensors
+from vall_e.models.weights.fit import fit
+from vall_e.models.weights.origin import differences
+from vall_e.models.weights.weights_file import read_tensors
 from vall_e.text import Tokenizer
 
 

@@ -14,11 +14,11 @@ from vall_e.audio.codec import CodecIdentity
 from vall_e.config.schema import Config
 from vall_e.device import choose_device
 from vall_e.errors import CheckpointError
-from vall_e.models.fit import some
 from vall_e.models.lora.file import save_adapter
 from vall_e.models.lora.loading import load_adapter
 from vall_e.models.vall_e import VallE
-from vall_e.models.weights import save_weights
+from vall_e.models.weights.fit import some
+from vall_e.models.weights.weights_file import save_weights
 from vall_e.optim.moving_average import MovingAverage
 from vall_e.text import Tokenizer
 

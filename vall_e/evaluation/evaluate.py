@@ -15,7 +15,7 @@ from vall_e.data.store import Store
 from vall_e.device import choose_device
 from vall_e.errors import ConfigError, DataError
 from vall_e.models.lora.loading import attach_trained
-from vall_e.models.weights import LoadedWeights, load_weights
+from vall_e.models.weights.weights_file import LoadedWeights, load_weights
 
 from .evaluator import Evaluator
 

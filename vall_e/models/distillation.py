@@ -20,9 +20,9 @@ from vall_e.text import Tokenizer
 
 from .layout import ModelInput
 from .loss import LossOutput, Predicted, Predictions, is_learnt, per_sample_mean, predictions, read_heads
-from .origin import differences
 from .vall_e import VallE
-from .weights import load_weights, read_metadata
+from .weights.origin import differences
+from .weights.weights_file import load_weights, read_metadata
 
 ROWS = ("text_tokens", "audio_tokens", "resp_levels", "langs", "tones", "tasks")
 """Settings of a model by which it embeds ids: a teacher has at least as many rows as its student."""

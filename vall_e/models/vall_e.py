@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from vall_e.config.model import ModelConfig
 
-from .architectures import build_backbone
+from .backbones.architectures import build_backbone
 from .embeddings import (
     CodeEmbedding,
     embed_heard,

@@ -20,7 +20,7 @@ from torch import Tensor
 from vall_e.config.model import ModelConfig
 from vall_e.config.model_experimental import ModelExperimentalConfig
 from vall_e.errors import DataError
-from vall_e.models.weights import read_tensors
+from vall_e.models.weights.weights_file import read_tensors
 
 Array = npt.NDArray[Any]
 

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vall_e.models.fit import fit
 from vall_e.models.layout import ModelInput, lay_out, position_ids
 from vall_e.models.prompt import pieces
-from vall_e.models.published_weights import unread
 from vall_e.models.vall_e import Packed, VallE
+from vall_e.models.weights.fit import fit
+from vall_e.models.weights.published import unread
 
 from .fixture import Array, Fixture
 from .passes import MIXED, Passes

@@ -27,7 +27,7 @@ from vall_e.audio.codec import CodecIdentity
 from vall_e.config.lora import LoraConfig
 from vall_e.config.model import ModelConfig
 from vall_e.errors import WeightsError
-from vall_e.models.weights import FORMAT, read_tensors, write_tensors
+from vall_e.models.weights.weights_file import FORMAT, read_tensors, write_tensors
 from vall_e.text import Tokenizer
 
 from .tensors import MARK

@@ -12,9 +12,9 @@ from vall_e.audio.codec import CodecIdentity
 from vall_e.config.lora import LoraConfig
 from vall_e.config.setting import shown
 from vall_e.errors import ConfigError, WeightsError
-from vall_e.models.fit import some
-from vall_e.models.origin import differences
 from vall_e.models.vall_e import VallE
+from vall_e.models.weights.fit import some
+from vall_e.models.weights.origin import differences
 from vall_e.text import Tokenizer
 
 from .adapter import Adapter

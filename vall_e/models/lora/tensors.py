@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from vall_e.errors import ConfigError
 from vall_e.models.vall_e import VallE
 
-from ..bit_linear import BitLinear
+from ..backbones.bit_linear import BitLinear
 from .adapter import Adapter
 from .low_rank import CHANGE, A, B
 

@@ -12,7 +12,7 @@ from torch import nn
 from vall_e.config.optimizations import OptimizationsConfig
 from vall_e.errors import MissingExtra
 
-from ..bit_linear import BitLinear
+from ..backbones.bit_linear import BitLinear
 from ..vall_e import VallE
 from .float8 import require_float8, to_float8
 

@@ -16,15 +16,15 @@ from torch import Tensor
 
 from vall_e.config.model import ModelConfig
 from vall_e.errors import ConfigError
+from vall_e.models.backbones.llama import EPSILON, ROPE_BASE
+from vall_e.models.embeddings import response_tables
+from vall_e.models.tokens import LENGTH_TOKENS, TASK_IDS, TEXT_BOS, TEXT_EOS
+from vall_e.models.vall_e import head_rows
 from vall_e.text import IpaTokenizer
 from vall_e.text.languages import LANGUAGE_IDS
 
-from .embeddings import response_tables
-from .llama import EPSILON, ROPE_BASE
 from .split_classifiers import split_classifiers
-from .tokens import LENGTH_TOKENS, TASK_IDS, TEXT_BOS, TEXT_EOS
-from .vall_e import head_rows
-from .weights import WeightsContent
+from .weights_file import WeightsContent
 
 NEVER = -1e4
 """Bias of tokens that no head predicts; float16 holds it."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vall_e.errors import ConfigError
+from vall_e.models.vall_e import head_rows
 
-from .vall_e import head_rows
-from .weights import WeightsContent
+from .weights_file import WeightsContent
 
 SINGLE = "classifier."
 

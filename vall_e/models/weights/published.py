@@ -18,10 +18,10 @@ from vall_e.config.migration.migration import migrate
 from vall_e.config.model import ModelConfig
 from vall_e.config.seal import problems
 from vall_e.errors import TextError, WeightsError
+from vall_e.models.vall_e import head_rows
 from vall_e.text import IpaTokenizer, NaiveTokenizer, Tokenizer, open_tokenizer
 
-from .vall_e import head_rows
-from .weights_content import WeightsContent
+from .content import WeightsContent
 
 TOKENIZER = "tokenizer.json"
 DAC_LEVELS = CODEC_FACTS[AudioBackend.dac].levels

@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from vall_e.errors import ConfigError
 
-from .weights import WeightsContent
+from .weights_file import WeightsContent
 
 EXPERT = {"gate_proj": "w1", "down_proj": "w2", "up_proj": "w3"}
 """Linear maps of an MLP and of an expert."""

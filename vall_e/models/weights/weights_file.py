@@ -24,14 +24,14 @@ from vall_e.config.model_experimental import ModelExperimentalConfig
 from vall_e.config.seal import problems, unavailable
 from vall_e.config.weights_format import is_pickled
 from vall_e.errors import WeightsError
+from vall_e.models.swapping import checked_part, to_bitnet
+from vall_e.models.vall_e import VallE
 from vall_e.text import IpaTokenizer, NaiveTokenizer, Tokenizer
 
+from .content import WeightsContent as WeightsContent
 from .fit import fit
-from .pickled_weights import read_pickled, write_pickled
-from .published_weights import is_published, published_content
-from .swapping import checked_part, to_bitnet
-from .vall_e import VallE
-from .weights_content import WeightsContent as WeightsContent
+from .pickled import read_pickled, write_pickled
+from .published import is_published, published_content
 
 FORMAT = 1
 

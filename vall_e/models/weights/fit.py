@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vall_e.errors import WeightsError
-
-from .lora.tensors import base_names
+from vall_e.models.lora.tensors import base_names
 
 log = logging.getLogger(__name__)
 
