@@ -11,8 +11,9 @@ from torch import Tensor
 
 from tests.models.tiny import STOP, draw_codes, draw_text, tiny_config, tiny_model
 from vall_e.config.sampling import SamplingConfig
-from vall_e.decoding.generate import SpeechRequest, generate_speech, is_masked
+from vall_e.decoding.generate import generate_speech, is_masked
 from vall_e.decoding.length import predict_lengths
+from vall_e.decoding.request import SpeechRequest
 from vall_e.errors import ConfigError
 from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE

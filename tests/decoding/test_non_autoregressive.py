@@ -10,7 +10,7 @@ import torch
 
 from tests.models.tiny import draw_codes, draw_text, tiny_model
 from vall_e.config.sampling import SamplingConfig
-from vall_e.decoding.autoregressive import seeded
+from vall_e.decoding.dice import seeded
 from vall_e.decoding.non_autoregressive import decode_levels
 from vall_e.models.layout import ModelInput
 

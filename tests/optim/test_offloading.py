@@ -15,7 +15,7 @@ from torch.nn.utils.parametrize import register_parametrization
 
 from tests.models.tiny import draw_codes, speech, tiny_config, tiny_model
 from vall_e.config.offloading import OffloadingConfig
-from vall_e.decoding.autoregressive import decode_level_zero
+from vall_e.decoding.autoregressive import decode_level_zero, each
 from vall_e.models.backbones.checkpointing import Checkpointing
 from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE
@@ -155,7 +155,7 @@ def test_a_split_model_speaks_as_the_whole_one() -> None:
     split = as_told(tiny_model(), torch.device("cuda"), devices=["cuda", "cpu"], limits=[0.5])
     prefixes = [speech(0, response=None)]
     found, expected = (
-        decode_level_zero(model, prefixes, 8, lambda _, logits, __: int(logits[:1024].argmax()))
+        decode_level_zero(model, prefixes, 8, each(lambda _, logits, __: int(logits[:1024].argmax())))
         for model in (split, tiny_model())
     )
     assert found[0].equal(expected[0])

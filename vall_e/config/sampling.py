@@ -27,6 +27,12 @@ class SamplingConfig:
     longest_loop: int = setting(
         300, "Frames over which level 0 may repeat itself before it is ended; 0 never ends it.", at_least=0
     )
+    chunk_frames: int = setting(
+        0, "Frames that get all their levels together while level 0 goes on; 0 waits for its end.", at_least=0
+    )
+    chunk_lookahead: int = setting(
+        15, "Frames of level 0 that must be known behind such a chunk.", at_least=0, at_most=1000
+    )
     max_steps: int = setting(25, "Steps of masked decoding.", at_least=1, at_most=1000)
     max_levels: int = setting(7, "NAR levels decoded after level 0.", at_least=0, at_most=31)
     ar_temperature: float = setting(1.0, "Temperature of level 0; 0 takes the likeliest code.", at_least=0, at_most=10)

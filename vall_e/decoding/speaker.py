@@ -20,7 +20,8 @@ from vall_e.text.languages import language_id
 from vall_e.text.phonemise import phonemise
 
 from .finish import Finish
-from .generate import Said, SpeechRequest, generate_speech
+from .generate import generate_speech
+from .request import Said, SpeechRequest
 from .sentences import split_text
 
 

@@ -16,7 +16,8 @@ from vall_e.audio.read import write_wav
 from vall_e.config.evaluation import EvaluationConfig
 from vall_e.config.sampling import SamplingConfig
 from vall_e.data.sample import Sample
-from vall_e.decoding.generate import Said, SpeechRequest, generate_speech
+from vall_e.decoding.generate import generate_speech
+from vall_e.decoding.request import Said, SpeechRequest
 from vall_e.models.vall_e import VallE
 from vall_e.text.languages import language_id
 

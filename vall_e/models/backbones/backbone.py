@@ -21,14 +21,18 @@ W_co = TypeVar("W_co", covariant=True)
 
 
 class Cache(Protocol[W_co]):
-    """What layers keep of each row between the steps of decoding."""
+    """What layers keep of each row between the steps of decoding. Rows are numbered from 0."""
 
-    def prefill(self, lengths: Sequence[int]) -> W_co:
-        """For a causal pass over the prefixes of all rows, end to end, which also fills the cache."""
+    def admit(self, lengths: Sequence[int]) -> W_co:
+        """For a causal pass over the prefixes of new rows, end to end, which follow those there are."""
         ...
 
-    def step(self) -> W_co:
-        """For a pass over one new position of each row, by which every row becomes one longer."""
+    def step(self, count: int = 1) -> W_co:
+        """For a pass over `count` new positions of each row, by which every row becomes so much longer."""
+        ...
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Keep these rows, in this order; one may stand several times."""
         ...
 
 
@@ -57,8 +61,8 @@ class Backbone(nn.Module, ABC, Generic[W]):
         """For a pass over whole sequences, each of which sees itself alone, causally or in full."""
 
     @abstractmethod
-    def cache(self, rows: int, places: int, like: Tensor) -> Cache[W]:
-        """An empty cache for rows of up to `places` positions, on the device and of the type of `like`."""
+    def cache(self, places: int, like: Tensor) -> Cache[W]:
+        """A cache without rows; each is to have about `places` positions, on the device and of the type of `like`."""
 
     def enter(self, x: Tensor, positions: Tensor, within: W) -> tuple[Tensor, Any]:
         """The input of the first layer, and what all layers share."""

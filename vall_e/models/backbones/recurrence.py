@@ -39,9 +39,12 @@ class Recurrence:
         return self.states[layer] if self.states is not None and self.seen is not None else None
 
     def keep(self, layer: int, state: State) -> None:
-        """Keep the state after the pass."""
-        if self.states is not None:
-            self.states[layer] = state
+        """Keep the state after the pass; that of sequences that begin follows those of the rows there are."""
+        if self.states is None:
+            return
+        if self.seen is None and layer in self.states:
+            state = tuple(torch.cat(parts) for parts in zip(self.states[layer], state, strict=True))
+        self.states[layer] = state
 
     def places(self, device: torch.device) -> Tensor:
         """Place of each position in its sequence: int64 [S]."""
@@ -53,19 +56,27 @@ class Recurrence:
 class RecurrentCache:
     """The states of all layers, and how many positions of each row they are of."""
 
-    def __init__(self, rows: int, device: torch.device) -> None:
+    def __init__(self, device: torch.device) -> None:
         self.states: dict[int, State] = {}
-        self.seen = torch.zeros(rows, dtype=torch.int64, device=device)
+        self.seen = torch.zeros(0, dtype=torch.int64, device=device)
 
-    def prefill(self, lengths: Sequence[int]) -> Recurrence:
+    def admit(self, lengths: Sequence[int]) -> Recurrence:
         """See `Cache`."""
-        self.seen = torch.tensor(lengths, device=self.seen.device)
+        self.seen = torch.cat([self.seen, torch.tensor(lengths, device=self.seen.device)])
         return Recurrence(lengths, self.states)
 
-    def step(self) -> Recurrence:
-        """See `Cache`."""
+    def step(self, count: int = 1) -> Recurrence:
+        """See `Cache`; ValueError for several positions, as states are of one place each."""
+        if count != 1:
+            raise ValueError(f"a recurrent cache makes one step at a time, not {count}")
         now, self.seen = self.seen, self.seen + 1
         return Recurrence([1] * len(now), self.states, now)
+
+    def select(self, rows: Sequence[int]) -> None:
+        """See `Cache`."""
+        kept = torch.tensor(rows, dtype=torch.int64, device=self.seen.device)
+        self.seen = self.seen[kept]
+        self.states = {layer: tuple(part[kept] for part in state) for layer, state in self.states.items()}
 
 
 class RecurrentBackbone(Backbone[Recurrence]):
@@ -82,9 +93,9 @@ class RecurrentBackbone(Backbone[Recurrence]):
         """See `Backbone`; `causal` has no say."""
         return Recurrence(lengths)
 
-    def cache(self, rows: int, places: int, like: Tensor) -> RecurrentCache:
+    def cache(self, places: int, like: Tensor) -> RecurrentCache:
         """See `Backbone`; it takes the same room whatever `places` is."""
-        return RecurrentCache(rows, like.device)
+        return RecurrentCache(like.device)
 
 
 def precise(x: Tensor) -> Tensor:

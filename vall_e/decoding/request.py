@@ -1,0 +1,66 @@
+"""What is asked of a model, and what it says. N text tokens, P prompt frames, T response frames, Q RVQ levels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vall_e.models.layout import ModelInput
+
+from .finish import Finish
+
+
+@dataclass(kw_only=True)
+class SpeechRequest:
+    """What to say and in which voice.
+
+    tokens: int64 [N] with bos and eos; prompt: int [P, Q], or None for a voice of the model's choice; draft: int [T],
+    codes of level 0 that masked decoding betters from `denoise_start` on, or None to begin from nothing; before: int
+    [B, Q], what has been said already and is continued, whose text is part of `tokens`; continue_prompt: level 0 goes
+    on with the prompt in place of imitating it.
+    """
+
+    tokens: Tensor
+    prompt: Tensor | None
+    lang: int = 0
+    draft: Tensor | None = None
+    before: Tensor | None = None
+    continue_prompt: bool = False
+
+    def for_upper_levels(self) -> ModelInput:
+        """What the levels above 0 are told beside the response."""
+        return ModelInput(text=self.tokens, prompt=self.prompt, lang=self.lang, tone=0)
+
+    def for_level_zero(self) -> ModelInput:
+        """What level 0 is told before it begins: its response is what it continues."""
+        prompt = None if self.continue_prompt else self.prompt
+        continued = [self.prompt] if self.continue_prompt else []
+        heard = [codes[:, :1].long() for codes in (*continued, self.before) if codes is not None]
+        response = torch.cat(heard) if heard else None
+        return ModelInput(text=self.tokens, prompt=prompt, lang=self.lang, tone=0, response=response)
+
+    def said_before(self, levels: int) -> Tensor:
+        """`before`, or no frame: int64 [B, Q]."""
+        return torch.zeros(0, levels, dtype=torch.int64) if self.before is None else self.before.long()
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a model says: codes int16 [T, Q], T may be 0, and why they end."""
+
+    codes: Tensor
+    finish: Finish
+
+
+@dataclass(frozen=True)
+class Part:
+    """Frames of a response that are final: codes int16 [t, Q]; the last part tells why the response ends.
+
+    request: which of the requests it answers.
+    """
+
+    request: int
+    codes: Tensor
+    finish: Finish | None = None
