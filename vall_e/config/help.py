@@ -182,6 +182,7 @@ APPS = {
             ('"Guten Tag." voice.wav weights=W.safetensors inference.language=de', "another language"),
             ('"Hello!" voice.wav weights=W.safetensors inference.seed=7', "the same speech every time"),
             ('"Hello!" voice.wav weights=W.safetensors inference.ar_temperature=0.9', "draw less freely"),
+            ('"Hello!" voice.wav - weights=W.safetensors inference.chunk_frames=75 | aplay', "heard while it is said"),
         ),
         settings=(
             "weights",
@@ -192,7 +193,20 @@ APPS = {
             "inference.top_p",
             "inference.input_prompt_length",
             "inference.max_duration",
+            "inference.chunk_frames",
         ),
+    ),
+    "voice": App(
+        module="vall_e.voice",
+        script="vall-e-voice",
+        purpose="Keep a voice ready: what is spoken in it need not encode the recording again.",
+        arguments="RECORDING [VOICE] ",
+        examples=(
+            ("voice.wav", "in voice.safetensors"),
+            ("voice.wav me.safetensors inference.input_prompt_length=6", "six seconds of it"),
+            ("voice.wav audio_backend=encodec", "for weights that speak the codes of EnCodec"),
+        ),
+        settings=("audio_backend", "codec.path", "device", "inference.input_prompt_length"),
     ),
 }
 
@@ -200,7 +214,7 @@ APPS = {
 def help_text(app: str, config: DictConfig | None = None) -> str:
     """The help of an app; with the composed `config` it shows the values that are in force."""
     told = APPS[app]
-    flags = "" if app == "speak" else "[flags] "
+    flags = "" if told.arguments else "[flags] "
     parts = [
         told.purpose,
         f"Usage: python -m {told.module} {told.arguments}{flags}[group=option] [key=value] ...  (or: {told.script})",
@@ -215,7 +229,7 @@ def help_text(app: str, config: DictConfig | None = None) -> str:
             "Settings most often changed", [(_assigned(key, config), _meaning(told.root, key)) for key in told.settings]
         )
     )
-    if app != "speak":
+    if not told.arguments:
         completion = (
             f'eval "$({told.script} -sc install=bash)"',
             "complete names with the tab key; zsh and fish likewise",

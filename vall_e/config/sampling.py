@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .setting import setting
@@ -89,7 +90,12 @@ class SamplingConfig:
     use_lora: bool | None = setting(
         None, "Speak with all adapters (true) or none (false) at every level; null has each speak at its rvq_levels."
     )
-    refine_on_stop: bool = setting(False, "Compute the stopped sequence again.", needs="refinement on stop")
+    refine_on_stop: bool = setting(False, "Take the likeliest code of every frame of level 0 once it is all said.")
     remasking: bool = setting(True, "Masked decoding hides one step's share of frames more at every step.")
     annealed_sampling: bool = setting(True, "The temperature of masked decoding falls to 0 at the last step.")
     denoise_start: float = setting(0.0, "Share of masked decoding that is skipped.", at_least=0, below=1)
+
+    def problems(self) -> Iterator[str]:
+        """Relations between settings that do not hold."""
+        if self.refine_on_stop and self.chunk_frames:
+            yield f"refine_on_stop=true needs chunk_frames=0, not {self.chunk_frames}: what is final cannot be refined"

@@ -19,6 +19,7 @@ from .level_zero import LevelZeroChoice
 from .masked import say_masked
 from .request import Part, Said, SpeechRequest
 from .response import Response, answer_in_full
+from .stepping import inside
 
 
 @torch.inference_mode()
@@ -74,12 +75,7 @@ def say(model: VallE, responses: Sequence[Response], sampling: SamplingConfig, r
     prefixes = (response.request.for_level_zero() for response in responses)
     embed, guide = level_zero_embedding(model), guidance(sampling)
     saying = replies(model, prefixes, embed, model.stop, sampling.max_duration, choose, rows=rows, guidance=guide)
-    while True:
-        with at_level(model, 0, sampling.use_lora):
-            reply = next(saying, None)
-        if reply is None:
-            return
-        yield reply
+    return inside(lambda: at_level(model, 0, sampling.use_lora), saying)
 
 
 def is_masked(cfg: ModelConfig, modality: str) -> bool:

@@ -69,10 +69,11 @@ def say_masked(model: VallE, responses: Sequence[Response], sampling: SamplingCo
             for request, frames, one in zip(requests, lengths, dice, strict=True)
         ]
         for canvas, response in zip(canvases, responses, strict=True):
-            canvas.before = response.before[:, 0]
+            canvas.before = torch.cat([response.before, response.opening])[:, 0]
         said = decode_masked(model, prefixes, canvases, sampling, dice)
     ends = [Finish.length if frames > longest else Finish.stop for frames in lengths]
-    return [Answer(codes, finish) for codes, finish in zip(said, ends, strict=True)]
+    whole = [response.whole(codes.tolist()) for codes, response in zip(said, responses, strict=True)]
+    return [Answer(codes, finish) for codes, finish in zip(whole, ends, strict=True)]
 
 
 @torch.inference_mode()

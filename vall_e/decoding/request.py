@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -18,8 +20,9 @@ class SpeechRequest:
 
     tokens: int64 [N] with bos and eos; prompt: int [P, Q], or None for a voice of the model's choice; draft: int [T],
     codes of level 0 that masked decoding betters from `denoise_start` on, or None to begin from nothing; before: int
-    [B, Q], what has been said already and is continued, whose text is part of `tokens`; continue_prompt: level 0 goes
-    on with the prompt in place of imitating it.
+    [B, Q], what has been said already and is continued, and tokens_before the number of `tokens` that say it; opening:
+    int [O, Q], codes that the response begins with; continue_prompt: level 0 goes on with the prompt in place of
+    imitating it.
     """
 
     tokens: Tensor
@@ -27,6 +30,8 @@ class SpeechRequest:
     lang: int = 0
     draft: Tensor | None = None
     before: Tensor | None = None
+    tokens_before: int = 0
+    opening: Tensor | None = None
     continue_prompt: bool = False
 
     def for_upper_levels(self) -> ModelInput:
@@ -37,13 +42,9 @@ class SpeechRequest:
         """What level 0 is told before it begins: its response is what it continues."""
         prompt = None if self.continue_prompt else self.prompt
         continued = [self.prompt] if self.continue_prompt else []
-        heard = [codes[:, :1].long() for codes in (*continued, self.before) if codes is not None]
+        heard = [codes[:, :1].long() for codes in (*continued, self.before, self.opening) if codes is not None]
         response = torch.cat(heard) if heard else None
         return ModelInput(text=self.tokens, prompt=prompt, lang=self.lang, tone=0, response=response)
-
-    def said_before(self, levels: int) -> Tensor:
-        """`before`, or no frame: int64 [B, Q]."""
-        return torch.zeros(0, levels, dtype=torch.int64) if self.before is None else self.before.long()
 
 
 @dataclass(frozen=True)
@@ -64,3 +65,15 @@ class Part:
     request: int
     codes: Tensor
     finish: Finish | None = None
+
+
+def in_order(parts: Iterable[Part]) -> Iterator[Part]:
+    """Parts of the first request until its last one, then those of the next: each as soon as it can be."""
+    waiting: dict[int, list[Part]] = defaultdict(list)
+    current = 0
+    for part in parts:
+        waiting[part.request].append(part)
+        while waiting[current]:
+            ready = waiting[current].pop(0)
+            yield ready
+            current += ready.finish is not None

@@ -12,12 +12,14 @@ import torch
 from torch import Tensor
 
 from vall_e.config.sampling import SamplingConfig
+from vall_e.models.lora.levels import at_level
 from vall_e.models.vall_e import VallE
 
 from .autoregressive import Reply
 from .dice import Dice
 from .finish import Finish, Guard
 from .non_autoregressive import decode_levels, decoded_levels
+from .refinement import refine
 from .request import Part, Said, SpeechRequest
 
 
@@ -39,11 +41,19 @@ class Response:
 
     def __init__(self, model: VallE, request: SpeechRequest, sampling: SamplingConfig, dice: Dice) -> None:
         self.model, self.request, self.sampling, self.dice = model, request, sampling, dice
-        self.guard = Guard(sampling, len(request.tokens))
+        self.guard = Guard(sampling, len(request.tokens) - request.tokens_before)
         levels = decoded_levels(model.cfg, sampling)
-        nothing = torch.zeros(0, levels, dtype=torch.int64)
-        self.before = nothing if request.before is None else request.before[:, :levels].long()
-        self.final = nothing
+        self.before, self.opening = (self._given(codes, levels) for codes in (request.before, request.opening))
+        self.final = self._given(None, levels)
+
+    @staticmethod
+    def _given(codes: Tensor | None, levels: int) -> Tensor:
+        return torch.zeros(0, levels, dtype=torch.int64) if codes is None else codes[:, :levels].long()
+
+    @property
+    def known(self) -> Tensor:
+        """Frames of all levels that are not to be decoded: the final ones, or those it opens with."""
+        return self.final if len(self.final) >= len(self.opening) else self.opening
 
     def settle(self, reply: Reply) -> Part | None:
         """The frames that are final with the newest code of level 0, or None."""
@@ -51,15 +61,24 @@ class Response:
             answer = self.answer(reply)
             return Part(reply.index, self._finalise(answer.codes, len(answer.codes)), answer.finish)
         end = len(self.final) + self.sampling.chunk_frames
-        if end == len(self.final) or len(reply.ids) < end + self.sampling.chunk_lookahead:
+        frames = len(self.opening) + len(reply.ids)
+        if end == len(self.final) or frames < end + self.sampling.chunk_lookahead:
             return None
-        return Part(reply.index, self._finalise(torch.tensor(reply.ids), end))
+        return Part(reply.index, self._finalise(self.whole(reply.ids), end))
 
     def answer(self, reply: Reply) -> Answer:
         """The codes of a reply that has ended, without the loop that it may end with, unless that is final."""
-        kept = max(len(self.guard.kept(reply.ids)), len(self.final))
-        finish = self.guard.verdict(reply.ids) or Finish.stop
-        return Answer(torch.tensor(reply.ids[:kept], dtype=torch.int64), finish)
+        kept = max(len(self.guard.kept(reply.ids)), len(self.final) - len(self.opening))
+        said = reply.ids[:kept]
+        if self.sampling.refine_on_stop and said:
+            with at_level(self.model, 0, self.sampling.use_lora):
+                said = refine(self.model, self.request.for_level_zero(), torch.tensor(said)).tolist()
+        return Answer(self.whole(said), self.guard.verdict(reply.ids) or Finish.stop)
+
+    def whole(self, said: Sequence[int]) -> Tensor:
+        """Level 0 of the response with what it opens with, if anything was said: int64 [T]."""
+        codes = torch.tensor(said, dtype=torch.int64)
+        return torch.cat([self.opening[:, 0], codes]) if len(codes) else codes
 
     def _finalise(self, level_zero: Tensor, end: int) -> Tensor:
         """Make the frames up to `end` final: int16 [T, Q], those that were not so before."""
@@ -83,9 +102,9 @@ def answer_in_full(
 def upper_levels(
     model: VallE, responses: Sequence[Response], level_zero: Sequence[Tensor], sampling: SamplingConfig
 ) -> list[Tensor]:
-    """All levels of responses from their level 0, int64 [T] each, T > 0; final frames stay: int64 [T, Q] each."""
+    """All levels of responses from their level 0, int64 [T] each, T > 0; known frames stay: int64 [T, Q] each."""
     first = [torch.cat([response.before[:, 0], codes]) for response, codes in zip(responses, level_zero, strict=True)]
-    known = [torch.cat([response.before, response.final]) for response in responses]
+    known = [torch.cat([response.before, response.known]) for response in responses]
     shown = [response.request.for_upper_levels() for response in responses]
     found = decode_levels(model, shown, first, sampling, [response.dice for response in responses], known)
     return [codes[len(response.before) :] for codes, response in zip(found, responses, strict=True)]
