@@ -220,6 +220,16 @@ def test_what_is_no_voice_is_told(
     assert end.value.code == 2 and sentence in capsys.readouterr().err
 
 
+def test_a_recording_is_written_down(speak: Speak, weights: str, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = (f"weights={weights}", "inference.task=stt", "inference.max_duration=9")
+    assert speak("voice.wav", *settings) == 0
+    first = capsys.readouterr().out
+    assert first.strip() and len(first.strip()) <= 40
+    assert speak("voice.wav", *settings) == 0 and capsys.readouterr().out == first
+    assert speak("voice.wav", "voice.wav", *settings) == 2
+    assert "takes a recording alone, not voice.wav" in capsys.readouterr().err
+
+
 def test_help_is_shown_without_a_text(speak: Speak, capsys: pytest.CaptureFixture[str]) -> None:
     assert speak() == 0
     assert "python -m vall_e" in capsys.readouterr().out

@@ -1,7 +1,8 @@
 """`python -m vall_e TEXT [PROMPT [OUT]] [key=value ...]`: speak.
 
 TEXT is an argument, PROMPT a recording of the voice or a file of `python -m vall_e.voice`, OUT a WAV file or `-` for
-standard output; settings are overrides, as for every other app.
+standard output; settings are overrides, as for every other app. With `inference.task=stt` a recording stands in the
+place of TEXT and its phonemes are printed.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from omegaconf import OmegaConf
 
 from vall_e.config.composing import compose_config
 from vall_e.config.help import help_text
+from vall_e.config.inference import SpokenTask
 from vall_e.config.schema import Config
 from vall_e.config.startup import open_job
 from vall_e.errors import ConfigError, WeightsError
@@ -73,10 +75,13 @@ def check_out(out: str, prompt: str) -> None:
 
 
 def speak(arguments: Arguments, cfg: Config) -> None:
-    """Say the text and write a WAV file, or a WAV stream to standard output."""
+    """Say the text and write a WAV file, or a WAV stream to standard output; or write a recording down."""
     from vall_e.decoding.voice import read_voice
 
     speaker = open_speaker(cfg)
+    if cfg.inference.task is SpokenTask.stt:
+        write_down(speaker, arguments)
+        return
     length = cfg.inference.input_prompt_length
     voice = read_voice(Path(arguments.prompt), speaker.codec, length) if arguments.prompt else None
     seed = cfg.seed if cfg.inference.seed is None else cfg.inference.seed
@@ -84,6 +89,15 @@ def speak(arguments: Arguments, cfg: Config) -> None:
         speak_to_pipe(speaker, arguments.text, voice, seed)
     else:
         speak_to_file(speaker, arguments.text, voice, seed, Path(arguments.out))
+
+
+def write_down(speaker: Speaker, arguments: Arguments) -> None:
+    """Print the phonemes of the recording that stands in the place of a text."""
+    from vall_e.decoding.voice import read_voice
+
+    if arguments.prompt:
+        raise ConfigError(f"inference.task=stt takes a recording alone, not {arguments.prompt}")
+    print(speaker.write_down(read_voice(Path(arguments.text), speaker.codec, 0)))
 
 
 def open_speaker(cfg: Config) -> Speaker:

@@ -183,6 +183,7 @@ APPS = {
             ('"Hello!" voice.wav weights=W.safetensors inference.seed=7', "the same speech every time"),
             ('"Hello!" voice.wav weights=W.safetensors inference.ar_temperature=0.9', "draw less freely"),
             ('"Hello!" voice.wav - weights=W.safetensors inference.chunk_frames=75 | aplay', "heard while it is said"),
+            ("voice.wav weights=W.safetensors inference.task=stt", "what is said in voice.wav, in phonemes"),
         ),
         settings=(
             "weights",

@@ -32,9 +32,7 @@ class InferenceConfig(SamplingConfig):
     """How a text is spoken."""
 
     backend: Backend = setting(Backend.local, "What runs the model.", options_need={"deepspeed": NO_POLICY})
-    task: SpokenTask = setting(
-        SpokenTask.tts, "Speak a text (tts), or write a recording down (stt).", options_need={"stt": "speech to text"}
-    )
+    task: SpokenTask = setting(SpokenTask.tts, "Speak a text (tts), or write a recording down (stt).")
     language: str = setting("en", "Language of the text; `vall_e.text.languages` lists the known ones.")
     text_language: str | None = setting(None, "Language the text is written in, if it is spoken in another.")
     phonemes: bool = setting(False, "The text is given as IPA phonemes and is not normalised.")

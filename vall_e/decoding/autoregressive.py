@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from vall_e.models.layout import ModelInput
-from vall_e.models.tokens import TEXT_BOS, TEXT_EOS
 from vall_e.models.vall_e import VallE
 
 from .guidance import Guidance
@@ -126,15 +125,3 @@ def decode_level_zero(
 def level_zero_embedding(model: VallE) -> Embed:
     """How codes of level 0 are read where they are predicted one by one."""
     return lambda ids: model.resps_emb.read(0, ids)
-
-
-def transcribe(model: VallE, responses: Sequence[Tensor], steps: int, lang: int | None = 0) -> list[list[int]]:
-    """Likeliest text ids of speech, bos and eos left out: codes int [T, Q] each."""
-    bos, rows = torch.tensor([TEXT_BOS]), model.cfg.text_tokens
-    prefixes = [ModelInput(task="stt", text=bos, response=response, lang=lang) for response in responses]
-
-    def likeliest(logits: Tensor, _replies: Sequence[Reply]) -> list[int]:
-        # One head for all tells more ids apart than text has.
-        return logits[:, :rows].argmax(-1).tolist()
-
-    return decode_ids(model, prefixes, model.text_emb, TEXT_EOS, steps, likeliest)

@@ -14,6 +14,7 @@ from vall_e.audio.read import Wave
 from vall_e.audio.streaming import StreamingDecoder
 from vall_e.config.inference import InferenceConfig, TextSplit
 from vall_e.errors import TextError, WeightsError
+from vall_e.models.lora.levels import at_level
 from vall_e.models.weights.weights_file import LoadedWeights
 from vall_e.precision import DTYPES
 from vall_e.text.languages import language_id
@@ -25,6 +26,7 @@ from .history import after
 from .request import Part, Said, SpeechRequest, in_order
 from .sentences import split_text
 from .stepping import inside
+from .transcribe import transcribe
 
 
 @dataclass
@@ -83,6 +85,13 @@ class Speaker:
         stream = Stream(iter(()), self.codec.identity.sample_rate, pieces)
         stream.waves = self._waves(self._parts(self._requests(pieces, voice), seed), stream.finishes)
         return stream
+
+    def write_down(self, codes: Tensor) -> str:
+        """The phonemes of speech, codes int16 [T, Q]."""
+        with self._precision(), at_level(self.model, 0, self.cfg.use_lora):
+            lang = language_id(self.cfg.language)
+            ids = transcribe(self.model, [codes], self.cfg.max_duration, lang)[0]
+        return self.weights.tokenizer.decode(ids)
 
     def tokenise(self, pieces: Sequence[str]) -> list[list[int]]:
         """Token ids of each piece, which is phonemised first unless it is given as phonemes."""
