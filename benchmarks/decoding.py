@@ -13,7 +13,8 @@ from torch import Tensor
 
 from benchmarks.speech import RATE
 from vall_e.config.model import ModelConfig
-from vall_e.decoding.autoregressive import Reply, decode_level_zero
+from vall_e.decoding.autoregressive import decode_level_zero
+from vall_e.decoding.reply import Reply
 from vall_e.device import choose_device
 from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from tests.models.tiny import draw_codes, draw_text, tiny_model
-from vall_e.decoding.autoregressive import Reply, decode_level_zero, each, level_zero_embedding, replies
+from vall_e.decoding.autoregressive import decode_level_zero, level_zero_embedding, replies
+from vall_e.decoding.reply import Reply, each
 from vall_e.decoding.transcribe import transcribe
 from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE

@@ -18,7 +18,8 @@ from vall_e.audio.codec import CodecIdentity
 from vall_e.config.architectures import WITHOUT_MLP
 from vall_e.config.lora import LoraConfig
 from vall_e.config.seal import problems
-from vall_e.decoding.autoregressive import Reply, decode_level_zero
+from vall_e.decoding.autoregressive import decode_level_zero
+from vall_e.decoding.reply import Reply
 from vall_e.decoding.sequences import next_position
 from vall_e.errors import ConfigError
 from vall_e.models.backbones.checkpointing import Checkpointing

@@ -5,8 +5,7 @@ Axes: B sequences that are running, V ids of a head.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 import torch
@@ -16,38 +15,8 @@ from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE
 
 from .guidance import Guidance
+from .reply import Choose, Reply
 from .sequences import Embed, Sequences, closed_up
-
-
-@dataclass
-class Reply:
-    """How one sequence goes on: `ids` so far; it has `ended` when it said stop or had as many as it may.
-
-    index: which of the prefixes it continues.
-    """
-
-    index: int
-    ids: list[int] = field(default_factory=list)
-    ended: bool = False
-
-    def hear(self, id: int, stop: int, longest: int) -> None:
-        """Go on with an id."""
-        if id != stop:
-            self.ids.append(id)
-        self.ended = id == stop or len(self.ids) >= longest
-
-
-Choose = Callable[[Tensor, Sequence[Reply]], Sequence[int]]
-"""(logits float32 [B, V], the replies they are for) -> the next id of each."""
-ChooseOne = Callable[[int, Tensor, list[int]], int]
-"""(index of a prefix, logits [V], ids so far) -> the next id."""
-
-
-def each(choose: ChooseOne) -> Choose:
-    """The choice of a batch by that for one sequence."""
-    return lambda logits, replies: [
-        choose(r.index, row, r.ids) for row, r in zip(logits.unbind(), replies, strict=True)
-    ]
 
 
 @torch.inference_mode()
@@ -73,11 +42,11 @@ def replies(
         joining = list(islice(waiting, rows - len(running)))
         if joining:
             sequences.admit([prefix for _, prefix in joining])
-            running += [Reply(index) for index, _ in joining]
+            running += [Reply(index, stop, steps) for index, _ in joining]
         if not running:
             return
         for reply, id in zip(running, choose(sequences.logits, running), strict=True):
-            reply.hear(id, stop, steps)
+            reply.hear(id)
             yield reply
         ended = [row for row, reply in enumerate(running) if reply.ended]
         if ended:

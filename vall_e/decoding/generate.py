@@ -12,11 +12,12 @@ from vall_e.errors import ConfigError
 from vall_e.models.lora.levels import at_level
 from vall_e.models.vall_e import VallE
 
-from .autoregressive import Reply, level_zero_embedding, replies
+from .autoregressive import level_zero_embedding, replies
 from .dice import seeded
 from .guidance import guidance
 from .level_zero import LevelZeroChoice
 from .masked import say_masked
+from .reply import Reply
 from .request import Part, Said, SpeechRequest
 from .response import Response, answer_in_full
 from .stepping import inside

@@ -12,7 +12,8 @@ from vall_e.models.layout import ModelInput
 from vall_e.models.tokens import LENGTH_STOP
 from vall_e.models.vall_e import VallE
 
-from .autoregressive import Reply, decode_ids
+from .autoregressive import decode_ids
+from .reply import Reply
 
 DIGITS = 10
 """Digits told at most."""

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from vall_e.config.sampling import SamplingConfig
 
-from .autoregressive import Reply
 from .dice import Dice
 from .finish import Guard
 from .penalties import penalise, penalises
+from .reply import Reply
 from .samplers import level_zero_draw, pick
 
 

@@ -11,7 +11,8 @@ from vall_e.models.layout import ModelInput
 from vall_e.models.tokens import TEXT_BOS, TEXT_EOS
 from vall_e.models.vall_e import VallE
 
-from .autoregressive import Reply, decode_ids
+from .autoregressive import decode_ids
+from .reply import Reply
 
 
 def transcribe(model: VallE, responses: Sequence[Tensor], steps: int, lang: int | None = 0) -> list[list[int]]:
