@@ -108,9 +108,9 @@ class Mamba2(RecurrentBackbone):
             for layer in self.layers:
                 layer.get_parameter("mixer.out_proj.weight").div_(math.sqrt(len(self.layers)))
 
-    def enter(self, x: Tensor, positions: Tensor, within: Recurrence) -> tuple[Tensor, None]:
+    def enter(self, x: Tensor, positions: Tensor) -> Tensor:
         """See `Backbone`."""
-        return precise(x), None
+        return precise(x)
 
     def leave(self, x: Tensor) -> Tensor:
         """See `Backbone`: normalised, in the type of the weights."""

@@ -119,9 +119,13 @@ class RetNet(RecurrentBackbone):
         if cfg.arch_type.lower() == "retnet-hf":
             self.embed_tokens = unused_table(cfg)
 
-    def enter(self, x: Tensor, positions: Tensor, within: Recurrence) -> tuple[Tensor, Rotation]:
-        """See `Backbone`: layers share the rotation."""
-        return dropout(x, self.rate, self.training), rotation(within.places(x.device), self.width)
+    def enter(self, x: Tensor, positions: Tensor) -> Tensor:
+        """See `Backbone`."""
+        return dropout(x, self.rate, self.training)
+
+    def shared(self, positions: Tensor, within: Recurrence) -> Rotation:
+        """See `Backbone`: the rotation."""
+        return rotation(within.places(positions.device), self.width)
 
     def leave(self, x: Tensor) -> Tensor:
         """See `Backbone`: normalised."""
