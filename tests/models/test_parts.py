@@ -57,7 +57,7 @@ def test_a_part_is_what_a_shorter_model_computes(name: str) -> None:
 
 
 def through_a_cache(model: VallE, early: int) -> Tensor:
-    """Hidden states of the last prefix position and of each step, [steps, rows, d]: in two parts if `early` is not 0."""
+    """Hidden states [steps + 1, rows, d] of the last prefix position and of each step, in two parts if `early` > 0."""
     backbone, packed = model.model, model.pack(PREFIXES)
     cache = backbone.cache(2, max(packed.lengths) + STEPS, packed.embeddings)
 
@@ -82,3 +82,25 @@ def test_parts_fill_the_cache_of_their_own_layers(name: str) -> None:
     expected = through_a_cache(model, 0)
     for early in (1, 3):
         assert through_a_cache(model, early).equal(expected)
+
+
+@EVERY
+@torch.inference_mode()
+def test_later_layers_may_catch_up_with_several_positions_at_once(name: str) -> None:
+    model, early = model_of(name), 2
+    expected = through_a_cache(model, 0)[1:]
+    backbone, packed = model.model, model.pack(PREFIXES)
+    cache = backbone.cache(2, max(packed.lengths) + STEPS, packed.embeddings)
+    backbone(packed.embeddings, packed.positions, cache.prefill(packed.lengths))
+    positions, rest = next_positions(model, packed.layouts), range(early, len(backbone.stack))
+    found, waiting = list[Tensor](), list[Tensor]()
+    for step in range(STEPS):
+        vectors = model.resps_emb.read(0, CODES[:, step])
+        waiting.append(backbone.run(vectors, positions + step, cache.step(), range(early))[0])
+        if step in (0, 3, STEPS - 1):
+            count = len(waiting)
+            block, places = torch.stack(waiting, 1), positions[:, None] + torch.arange(step + 1 - count, step + 1)
+            x, _ = backbone.run(block.flatten(0, 1), places.flatten(), cache.again(count), rest)
+            found += backbone.leave(x).unflatten(0, (2, count)).unbind(1)
+            waiting = []
+    torch.testing.assert_close(torch.stack(found), expected, atol=1e-4, rtol=1e-4)

@@ -32,6 +32,10 @@ class Cache(Protocol[W_co]):
         """For a pass over one new position of each row, by which every row becomes one longer."""
         ...
 
+    def again(self, count: int) -> W_co:
+        """For a pass of layers that have not seen them over the last `count` positions of each row, row by row."""
+        ...
+
 
 class Backbone(nn.Module, ABC, Generic[W]):
     """Hidden states of packed sequences.

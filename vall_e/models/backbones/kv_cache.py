@@ -38,6 +38,10 @@ class KVCache:
         self.filled += 1
         return StepAttention(self)
 
+    def again(self, count: int) -> StepAttention:
+        """See `Cache`."""
+        return StepAttention(self, count)
+
 
 class PrefillAttention:
     """Causal attention over packed prefixes."""
@@ -56,22 +60,23 @@ class PrefillAttention:
 
 
 class StepAttention:
-    """Attention of one position per row to all places filled so far."""
+    """Attention of the last positions of each row to all places filled before them, row by row."""
 
-    def __init__(self, cache: KVCache) -> None:
-        self.cache = cache
-        self.rows = torch.arange(len(cache.filled), device=cache.filled.device)
+    def __init__(self, cache: KVCache, count: int = 1) -> None:
+        self.cache, self.count = cache, count
+        device = cache.filled.device
+        self.rows = torch.arange(len(cache.filled), device=device)[:, None]
+        self.at = cache.filled[:, None] - count + torch.arange(count, device=device)
         self.places = int(cache.filled.max())
-        places = torch.arange(self.places, device=cache.filled.device)
-        self.visible = (places < cache.filled[:, None])[:, None, None]
+        self.visible = (torch.arange(self.places, device=device) <= self.at[..., None])[:, None]
 
     def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """q [B, H, D], k and v [B, K, D] -> [B, H, D]."""
+        """q [B * count, H, D], k and v [B * count, K, D] -> [B * count, H, D]."""
         device = q.device
         keys, values = self.cache.keys[layer], self.cache.values[layer]
-        q, k, v = (x.to(keys.device) for x in (q, k, v))  # layers may lie on several devices
-        keys[self.rows, :, self.cache.filled - 1] = k
-        values[self.rows, :, self.cache.filled - 1] = v
-        keys, values = (shared(x[:, :, : self.places], q.shape[1], 1) for x in (keys, values))
-        out: Tensor = scaled_dot_product_attention(q[:, :, None], keys, values, attn_mask=self.visible)
-        return out[:, :, 0].to(device)
+        q, k, v = (x.to(keys.device).view(-1, self.count, *x.shape[1:]) for x in (q, k, v))  # layers may lie elsewhere
+        keys[self.rows, :, self.at] = k
+        values[self.rows, :, self.at] = v
+        keys, values = (shared(x[:, :, : self.places], q.shape[2], 1) for x in (keys, values))
+        out: Tensor = scaled_dot_product_attention(q.transpose(1, 2), keys, values, attn_mask=self.visible)
+        return out.transpose(1, 2).flatten(0, 1).to(device)

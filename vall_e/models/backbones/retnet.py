@@ -43,9 +43,12 @@ class Retention(nn.Module):
     def _retain(self, q: Tensor, k: Tensor, v: Tensor, within: Recurrence, layer: int) -> Tensor:
         decay = decays(self.heads, q.device)
         if (begun := within.begun(layer)) is not None:
-            out, left = retain_next(q, k, v, decay, begun[0], within.places(q.device))
+            left, found = begun[0], list[Tensor]()
+            for query, key, value, seen in within.steps(q, k, v, within.places(q.device)):
+                out, left = retain_next(query, key, value, decay, left, seen)
+                found.append(out)
             within.keep(layer, (left,))
-            return out
+            return torch.stack(found, 1).flatten(0, 1)
         queries, keys, values = (torch.split(part, within.lengths) for part in (q, k, v))
         if within.keeps:
             left = torch.stack([retained(*known, decay) for known in zip(keys, values, strict=True)])
