@@ -71,7 +71,7 @@ class EarlyExit:
         if count not in told:
             told[count] = self.cache.again(count)
         x, _ = self.backbone.run(block.flatten(0, 1), places.flatten(), told[count], layers)
-        return x.view(rows, count, -1), places
+        return x.reshape(rows, count, -1), places
 
     def _wait(self, done: int, block: Tensor, places: Tensor) -> None:
         if done < self.rule.layers:
