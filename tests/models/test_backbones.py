@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tests.models.adapted import learn, logits
-from tests.models.backbones import ATTENDING, BACKBONES
+from tests.models.backbones import ATTENDING, BACKBONES, next_positions
 from tests.models.tiny import draw_codes, draw_text, speech, tiny_config, tiny_model
 from vall_e.audio.codec import CodecIdentity
 from vall_e.config.architectures import WITHOUT_MLP
@@ -20,7 +20,6 @@ from vall_e.config.lora import LoraConfig
 from vall_e.config.seal import problems
 from vall_e.decoding.autoregressive import decode_level_zero
 from vall_e.decoding.reply import Reply
-from vall_e.decoding.sequences import next_position
 from vall_e.errors import ConfigError
 from vall_e.models.backbones.checkpointing import Checkpointing
 from vall_e.models.layout import ModelInput
@@ -93,7 +92,7 @@ def test_steps_give_what_the_whole_sequences_give(name: str) -> None:
     cache = model.model.cache(max(packed.lengths) + steps, packed.embeddings)
     begun = model.hidden(packed, cache.admit(packed.lengths))
     found = [torch.stack([hidden[-1] for hidden in torch.split(begun, packed.lengths)])]
-    positions = torch.tensor([next_position(model, layout) for layout in packed.layouts])
+    positions = next_positions(model, packed.layouts)
     for step in range(steps):
         hidden, _ = model.model(model.resps_emb.read(0, codes[:, step]), positions + step, cache.step())
         found.append(hidden)

@@ -67,6 +67,20 @@ def test_tensors_follow_the_modules(shapes_alone: None, include: list[str], devi
     assert all(p.grad is not None and p.grad.device == p.device for p in found)
 
 
+@pytest.mark.parametrize("devices", PLACEMENTS, ids=" ".join)
+@pytest.mark.parametrize("include", [["model"], [""], ["emb"], ["layers.1."]], ids=" ".join)
+def test_tensors_follow_to_early_exits(shapes_alone: None, include: list[str], devices: list[str]) -> None:
+    model, home = VallE(tiny_config(size={"dim": 32, "heads": 2, "layers": 3})), torch.device("meta:0")
+    offload(model, spread(model, include, devices), home)
+    packed = model.pack(samples())
+    told = (packed.embeddings, packed.positions, model.within(packed.layouts))
+    states, _ = model.model.states(*told, {0, 1})
+    logits = [model.logits("AR:0:0", hidden) for hidden in states.values()]
+    assert [one.device for one in logits] == [home] * 3
+    torch.stack(logits).sum().backward()  # type: ignore[no-untyped-call]
+    assert all(p.grad is not None and p.grad.device == p.device for p in model.model.parameters())
+
+
 def test_layers_of_one_device_hand_on_their_output_there(shapes_alone: None) -> None:
     model = VallE(tiny_config(size={"dim": 32, "heads": 2, "layers": 3}))
     layers = ("layers.1.", "layers.2.")

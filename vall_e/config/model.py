@@ -87,6 +87,9 @@ class ModelConfig:
             yield f"experimental.kv_heads={shared} does not go with arch_type={arch}, allowed there: 0"
         elif shared and not any(size_problems(self.size)) and self.dimensions.heads % shared:
             yield f"experimental.kv_heads={shared} does not divide the {self.dimensions.heads} heads of the model"
+        if flags.layerskip and not any(size_problems(self.size)) and flags.layerskip_r > self.dimensions.layers:
+            allowed = f"the model has {self.dimensions.layers} layers"
+            yield f"experimental.layerskip_r={flags.layerskip_r} is out of range: {allowed}"
         if arch in RECURRENT and flags.noncausal_masks:
             yield f"experimental.noncausal_masks=true does not go with arch_type={arch}, which is causal: set it false"
         if arch in RECURRENT and self.attention.lower() != "auto":

@@ -8,8 +8,6 @@ from typing import Any
 
 from .setting import setting
 
-LAYERSKIP = "early exits (LayerSkip)"
-
 
 @dataclass(kw_only=True)
 class ModelExperimentalConfig:
@@ -76,12 +74,14 @@ class ModelExperimentalConfig:
     cfg_cond_dropout_p: float = setting(0.0, "Chance to blank the text and drop the prompt.", at_least=0, at_most=1)
     cfg_text_dropout_p: float = setting(0.0, "Chance to blank the text alone.", at_least=0, at_most=1)
     cfg_prom_dropout_p: float = setting(0.0, "Chance to drop the prompt alone.", at_least=0, at_most=1)
-    layerskip: bool = setting(False, "Train and use early exits.", needs=LAYERSKIP)
-    layerskip_r: int = setting(2, "Early exits trained at each step.", at_least=1, needs=LAYERSKIP)
+    layerskip: bool = setting(False, "Train layers as early exits (LayerSkip): heads read their output, too.")
+    layerskip_r: int = setting(2, "Early exits trained at each step, a step further on at the next.", at_least=1)
     layerskip_p_max: float = setting(
         0.1, "Chance to skip the last layer in training, falling to 0 at the first.", at_least=0, below=1
     )
-    layerskip_e_scale: float = setting(0.2, "Weight of the early exits' loss.", at_least=0, needs=LAYERSKIP)
+    layerskip_e_scale: float = setting(
+        0.2, "Scale of the exits' weights, which are then made to sum to 1; 0 trains none.", at_least=0
+    )
 
     def problems(self) -> Iterator[str]:
         """Relations between settings that do not hold."""

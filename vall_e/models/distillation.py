@@ -18,6 +18,7 @@ from vall_e.config.hyperparameters import HyperparametersConfig
 from vall_e.errors import ConfigError, WeightsError
 from vall_e.text import Tokenizer
 
+from .layerskip import NO_EXITS
 from .layout import ModelInput
 from .loss import LossOutput, Predicted, Predictions, is_learnt, per_sample_mean, predictions, read_heads
 from .vall_e import VallE
@@ -58,9 +59,18 @@ class Distillation:
             cfg.teacher_temperature,
         )
 
-    def __call__(self, model: VallE, inputs: Sequence[ModelInput], skipped: Collection[int] = ()) -> LossOutput:
-        """The loss of a batch by all layers of `model` but `skipped`; `parts` has `kl` or `mse` beside the others."""
-        output: LossOutput = model(inputs, skipped, keep_logits=True)
+    def __call__(
+        self,
+        model: VallE,
+        inputs: Sequence[ModelInput],
+        skipped: Collection[int] = (),
+        exits: Mapping[int, float] = NO_EXITS,
+    ) -> LossOutput:
+        """The loss of a batch by all layers of `model` but `skipped`; `parts` has `kl` or `mse` beside the others.
+
+        exits: see `VallE.forward`; their losses are hard ones.
+        """
+        output: LossOutput = model(inputs, skipped, exits, keep_logits=True)
         assert output.predicted is not None
         soft = self.share * self.temperature**2 * self._soft(model, inputs, output.predicted)
         parts = {name: (1 - self.share) * part for name, part in output.parts.items()} | {self.name: soft}

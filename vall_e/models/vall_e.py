@@ -23,9 +23,10 @@ from .embeddings import (
     has_extra_row,
     response_tables,
 )
+from .layerskip import NO_EXITS, with_early_exits
 from .layout import MASKED_HEAD, Layout, ModelInput, is_causal, lay_out, position_ids
 from .lora.adapter import Adapter
-from .loss import LossOutput, predictions, read_heads, reduce_loss, score, with_balance
+from .loss import LossOutput, Predicted, Predictions, predictions, read_heads, reduce_loss, score, with_balance
 from .prompt import pieces
 from .tokens import LENGTH_TOKENS, TASK_IDS
 
@@ -126,7 +127,9 @@ class VallE(nn.Module):
 
     def hidden(self, packed: Packed, within: Any = None, skipped: Collection[int] = ()) -> Tensor:
         """Run the backbone: [S, d]. `within` replaces what it is told of a pass, for decoding through a cache."""
-        return self._run(packed, self.within(packed.layouts) if within is None else within, skipped)[0]
+        within = self.within(packed.layouts) if within is None else within
+        hidden: Tensor = self.model(packed.embeddings, packed.positions, within, skipped)[0]
+        return hidden
 
     def within(self, layouts: Sequence[Layout]) -> Any:
         """What the backbone is told: each sequence sees itself, causally or as its head and the settings want it."""
@@ -141,23 +144,37 @@ class VallE(nn.Module):
         return shared
 
     def forward(
-        self, samples: Sequence[ModelInput], skipped: Collection[int] = (), keep_logits: bool = False
+        self,
+        samples: Sequence[ModelInput],
+        skipped: Collection[int] = (),
+        exits: Mapping[int, float] = NO_EXITS,
+        keep_logits: bool = False,
     ) -> LossOutput:
-        """The loss of a batch, by all layers but `skipped`; `keep_logits` adds what it was computed from."""
+        """The loss of a batch, by all layers but `skipped`; `keep_logits` adds what it was computed from.
+
+        exits: layers whose hidden states the heads read, too, and the weights of these losses.
+        """
         packed = self.pack(samples)
         ignore = self.cfg.experimental.ignore_inputs_for_loss
         wanted = predictions(samples, packed.layouts, sums=self.sums is not None, ignore_inputs=ignore)
-        hidden, balance = self._run(packed, self.within(packed.layouts), skipped)
-        predicted = read_heads(hidden, wanted, self.logits)
-        output = with_balance(reduce_loss(wanted, *score(predicted), self.cfg.loss_factors), balance)
+        states, balance = self.model.states(
+            packed.embeddings, packed.positions, self.within(packed.layouts), exits, skipped
+        )
+        last = max(states)
+        output, predicted = self._read(states[last], wanted)
+        parts = output.parts
+        output = with_early_exits(
+            output, exits, lambda layer: parts if layer == last else self._read(states[layer], wanted)[0].parts
+        )
+        output = with_balance(output, balance)
         output.stats |= occupancy(packed)
         output.predicted = predicted if keep_logits else None
         return output
 
-    def _run(self, packed: Packed, within: Any, skipped: Collection[int]) -> tuple[Tensor, list[Tensor]]:
-        """Hidden states [S, d], and what the backbone adds to the loss."""
-        found: tuple[Tensor, list[Tensor]] = self.model(packed.embeddings, packed.positions, within, skipped)
-        return found
+    def _read(self, hidden: Tensor, wanted: list[Predictions]) -> tuple[LossOutput, Predicted]:
+        """The loss from hidden states [S, d], and what it was computed from."""
+        predicted = read_heads(hidden, wanted, self.logits)
+        return reduce_loss(wanted, *score(predicted), self.cfg.loss_factors), predicted
 
     def _embed(self, sample: ModelInput, layout: Layout) -> Tensor:
         """One sequence: its segments with a separator between neighbours, [length, d]."""

@@ -40,10 +40,14 @@ class KVCache:
         self._reserve()
         return AdmittingAttention(self, range(first, len(self.filled)))
 
-    def step(self, count: int = 1) -> StepAttention:
+    def step(self) -> StepAttention:
         """See `Cache`."""
-        self.filled = [filled + count for filled in self.filled]
+        self.filled = [filled + 1 for filled in self.filled]
         self._reserve()
+        return self.again(1)
+
+    def again(self, count: int) -> StepAttention:
+        """See `Cache`."""
         return StepAttention(self, count)
 
     def select(self, rows: Sequence[int]) -> None:
@@ -90,7 +94,7 @@ class AdmittingAttention:
 
 
 class StepAttention:
-    """Attention of the `count` newest positions of every row to what is filled and to each other, causally."""
+    """Attention of the newest positions of every row, as many of each, to what is filled, causally."""
 
     def __init__(self, cache: KVCache, count: int) -> None:
         device = cache.keys.device

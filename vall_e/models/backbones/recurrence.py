@@ -5,8 +5,9 @@ Axes: S positions of all sequences together, B rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,10 +19,10 @@ State = tuple[Tensor, ...]
 
 
 class Recurrence:
-    """A pass over sequences end to end, or over one new position of each row.
+    """A pass over sequences end to end, or over a few new positions of each row, as many of all.
 
     lengths: positions of each sequence; states: where layers keep their state, if it is asked for; seen: int64 [B],
-    positions of each row before this one, where there is but one.
+    positions of each row before the new ones, where sequences have begun.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class Recurrence:
         return self.states is not None
 
     def begun(self, layer: int) -> State | None:
-        """The state before a new position; None where sequences begin."""
+        """The state before new positions; None where sequences begin."""
         return self.states[layer] if self.states is not None and self.seen is not None else None
 
     def keep(self, layer: int, state: State) -> None:
@@ -49,8 +50,12 @@ class Recurrence:
     def places(self, device: torch.device) -> Tensor:
         """Place of each position in its sequence: int64 [S]."""
         if self.seen is not None:
-            return self.seen.to(device)
+            return (self.seen.to(device)[:, None] + torch.arange(self.lengths[0], device=device)).flatten()
         return torch.cat([torch.arange(length, device=device) for length in self.lengths])
+
+    def steps(self, *parts: Tensor) -> Iterator[tuple[Any, ...]]:
+        """Parts [S, ...] of a few new positions of each row, one position after another: [B, ...] each."""
+        return zip(*(by_row(part, len(self.lengths)).unbind(1) for part in parts), strict=True)
 
 
 class RecurrentCache:
@@ -65,12 +70,14 @@ class RecurrentCache:
         self.seen = torch.cat([self.seen, torch.tensor(lengths, device=self.seen.device)])
         return Recurrence(lengths, self.states)
 
-    def step(self, count: int = 1) -> Recurrence:
-        """See `Cache`; ValueError for several positions, as states are of one place each."""
-        if count != 1:
-            raise ValueError(f"a recurrent cache makes one step at a time, not {count}")
-        now, self.seen = self.seen, self.seen + 1
-        return Recurrence([1] * len(now), self.states, now)
+    def step(self) -> Recurrence:
+        """See `Cache`."""
+        self.seen = self.seen + 1
+        return self.again(1)
+
+    def again(self, count: int) -> Recurrence:
+        """See `Cache`."""
+        return Recurrence([count] * len(self.seen), self.states, self.seen - count)
 
     def select(self, rows: Sequence[int]) -> None:
         """See `Cache`."""
@@ -96,6 +103,11 @@ class RecurrentBackbone(Backbone[Recurrence]):
     def cache(self, places: int, like: Tensor) -> RecurrentCache:
         """See `Backbone`; it takes the same room whatever `places` is."""
         return RecurrentCache(like.device)
+
+
+def by_row(x: Tensor, rows: int) -> Tensor:
+    """Positions of rows end to end, as many of all: [S, ...] -> [rows, S / rows, ...]."""
+    return x.reshape(rows, -1, *x.shape[1:])
 
 
 def precise(x: Tensor) -> Tensor:
