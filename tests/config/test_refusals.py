@@ -53,7 +53,7 @@ REFUSED = {
     "model=ar+nar-mamba2-8 model.experts=4": ["experts=4 does not go with arch_type=mamba2", "llama, mixtral"],
     "model.arch_type=transformer model.experimental.kv_heads=1": ["kv_heads=1 does not go with arch_type=transformer"],
     "model.experimental.kv_heads=5": ["kv_heads=5 does not divide the 3 heads"],
-    "model.version=3": ["model.version=3 is not available"],
+    "model.version=1": ["model.version=1 is not available: needs the layout of generation 1"],
     "optimizations.fp8=true": ["optimizations.fp8=true swaps linear layers: add optimizations.replace=true"],
     "optimizations=bitnet optimizations.fp8=true": ["bitnet=true and fp8=true are two kinds of linear layers"],
     "optimizations=bitsandbytes hyperparameters.optimizer=muon": ["optimizations.bitsandbytes=true has no muon"],

@@ -33,6 +33,11 @@ class ModelExperimentalConfig:
     kv_heads: int = setting(
         0, "Heads of keys and values, each shared by several queries; 0 is one for each query.", at_least=0
     )
+    retnet_layout: str = setting(
+        "new",
+        "Layers of arch_type=retnet: new, or old as weights before 2024-05-09 have them, whatever their version.",
+        allowed=("new", "old"),
+    )
     rvq_levels_p: Any = setting(
         "auto",
         "Target levels: auto (lower ones more often), equal, or a list drawn from uniformly.",

@@ -1,10 +1,11 @@
 """What a sequence looks like: the one place that knows segments, positions, heads and targets of every task.
 
-A separator vector stands between consecutive segments (square brackets: only if the model has the capability):
+A separator vector stands between consecutive segments (square brackets: only if the model has the capability, and the
+level only from the fifth generation on):
 
-    tts   text · [lang] · level · prom · [tone] · resp
-    len   text · [lang] · level · prom · [tone] · len
-    stt   resp · [lang] · level · text
+    tts   text · [lang] · [level] · prom · [tone] · resp
+    len   text · [lang] · [level] · prom · [tone] · len
+    stt   resp · [lang] · [level] · text
 
 Axes: N text tokens, P prompt frames, T response frames, Q RVQ levels.
 """
@@ -79,9 +80,9 @@ class Layout:
         return next(s for s in self.segments if s.name == name)
 
 
-def lay_out(sample: ModelInput, capabilities: Collection[str]) -> Layout:
-    """The layout of a sample for a model of these capabilities."""
-    lengths = segment_lengths(sample, capabilities)
+def lay_out(sample: ModelInput, capabilities: Collection[str], *, level: bool = True) -> Layout:
+    """The layout of a sample for a model of these capabilities, which is told the level or not."""
+    lengths = segment_lengths(sample, capabilities, level=level)
     segments, at = [], 0
     for name, length in lengths.items():
         segments.append(Segment(name, at, length))
@@ -89,18 +90,19 @@ def lay_out(sample: ModelInput, capabilities: Collection[str]) -> Layout:
     return Layout(tuple(segments), list(lengths)[-1], head_name(sample))
 
 
-def segment_lengths(sample: ModelInput, capabilities: Collection[str]) -> dict[str, int]:
+def segment_lengths(sample: ModelInput, capabilities: Collection[str], *, level: bool = True) -> dict[str, int]:
     """Lengths of the segments by name, in order."""
     lang = {"lang": 1} if "lang" in capabilities and sample.lang is not None else {}
     tone = {"tone": 1} if "tone" in capabilities and sample.tone is not None else {}
+    told = {"level": 1} if level else {}
     frames = prompt_length(sample.prompt)
     prompt = {"prom": frames} if frames else {}
     response = {"resp": 0 if sample.response is None else len(sample.response)}
     if sample.task == "stt":
-        return response | lang | {"level": 1, "text": len(sample.text)}
+        return response | lang | told | {"text": len(sample.text)}
     if sample.task == "len":
         response = {"len": 0 if sample.length is None else len(sample.length)}
-    return {"text": len(sample.text)} | lang | {"level": 1} | prompt | tone | response
+    return {"text": len(sample.text)} | lang | told | prompt | tone | response
 
 
 def head_name(sample: ModelInput) -> str:

@@ -22,6 +22,8 @@ from .embeddings import (
     embed_response,
     has_extra_row,
     response_tables,
+    segment_tables,
+    sums_mode,
 )
 from .layout import MASKED_HEAD, Layout, ModelInput, is_causal, lay_out, position_ids
 from .lora.adapter import Adapter
@@ -77,28 +79,33 @@ def head_rows(cfg: ModelConfig) -> dict[str, int]:
 class VallE(nn.Module):
     """Predicts codes from text and a voice prompt, or text from speech.
 
-    Names of parameters are those of the published weights.
+    Names of parameters are those of the published weights. Which tables beside text and codes there are depends on the
+    generation.
     """
+
+    langs_emb: nn.Embedding
+    tasks_emb: nn.Embedding
+    tones_emb: nn.Embedding
+    rvq_l_emb: nn.Embedding
+    len_emb: nn.Embedding
 
     def __init__(self, cfg: ModelConfig) -> None:
         super().__init__()
         self.cfg = cfg
         flags, dim = cfg.experimental, cfg.dimensions.dim
         tables = response_tables(cfg.capabilities, cfg.resp_levels)
-        self.sums = flags.audio_embedding_sums_mode if flags.audio_embedding_sums else None
+        self.sums = sums_mode(cfg)
         self.stop = cfg.audio_tokens
         self.tables = tables
         self.adapters: dict[str, Adapter] = {}
         self.sep = nn.Parameter(torch.randn(dim))
         self.dropout_token = nn.Parameter(torch.randn(dim))
         self.text_emb = nn.Embedding(cfg.text_tokens, dim)
-        self.proms_emb = CodeEmbedding([cfg.audio_tokens] * cfg.resp_levels, dim)
-        self.resps_emb = CodeEmbedding([cfg.audio_tokens + has_extra_row(t) for t in tables], dim)
-        self.langs_emb = nn.Embedding(cfg.langs, dim)
-        self.tasks_emb = nn.Embedding(cfg.tasks, dim)
-        self.tones_emb = nn.Embedding(cfg.tones, dim)
-        self.rvq_l_emb = nn.Embedding(cfg.resp_levels, dim)
-        self.len_emb = nn.Embedding(LENGTH_TOKENS, dim)
+        weighted = cfg.generation.weighted
+        self.proms_emb = CodeEmbedding([cfg.audio_tokens] * cfg.resp_levels, dim, weighted)
+        self.resps_emb = CodeEmbedding([cfg.audio_tokens + has_extra_row(t) for t in tables], dim, weighted)
+        for name, table in segment_tables(cfg).items():
+            self.add_module(name, table)
         self.model = build_backbone(cfg)
         if flags.split_classifiers:
             self.classifiers = Heads(head_rows(cfg), dim)
@@ -116,9 +123,13 @@ class VallE(nn.Module):
         """Where the weights are."""
         return self.sep.device
 
+    def lay_out(self, sample: ModelInput) -> Layout:
+        """The layout of a sample as this model reads it."""
+        return lay_out(sample, self.cfg.capabilities, level="level" in self.cfg.generation.tables)
+
     def pack(self, samples: Sequence[ModelInput]) -> Packed:
         """Embed samples and lay them end to end."""
-        layouts = tuple(lay_out(sample, self.cfg.capabilities) for sample in samples)
+        layouts = tuple(map(self.lay_out, samples))
         embedded = [self._embed(sample, layout) for sample, layout in zip(samples, layouts, strict=True)]
         unified = self.cfg.experimental.unified_position_ids
         positions = torch.cat([position_ids(layout, unified) for layout in layouts])
