@@ -28,7 +28,7 @@ class ModelExperimentalConfig:
         None,
         "Embeddings derived from the codec's codebooks.",
         allowed=("exclusive", "inclusive"),
-        needs="embeddings derived from the codec",
+        needs="maps from a codec's vectors to the width of the model, which neither published weights nor codecs have",
     )
     kv_heads: int = setting(
         0, "Heads of keys and values, each shared by several queries; 0 is one for each query.", at_least=0
@@ -48,7 +48,8 @@ class ModelExperimentalConfig:
     )
     unified_position_ids: bool = setting(False, "One run of position ids; false restarts them in every segment.")
     tie_classifier_to_embedding: bool = setting(
-        False, "Heads share the weights of embeddings.", needs="heads tied to embeddings"
+        False,
+        "Heads share the weights of the tables that embed what they predict, where there is one with as many rows.",
     )
     token_dropout_error: float = setting(
         0.0, "Chance to nudge an input code of a prior level by one.", at_least=0, at_most=1

@@ -148,6 +148,11 @@ class Config:
                     "optimizations.compile does not go with trainer.deepspeed."
                     "zero_optimization_level=3, which gathers weights within what would be compiled, allowed: 0 to 2"
                 )
+            if self.model.experimental.tie_classifier_to_embedding and trainer.deepspeed.zero_optimization_level == 3:
+                yield (
+                    "model.experimental.tie_classifier_to_embedding does not go with trainer.deepspeed."
+                    "zero_optimization_level=3, which gathers the weights of each module for itself, allowed: 0 to 2"
+                )
         if self.optimizations.compile and (arch := self.model.arch_type.lower()) in WITHOUT_MLP:
             yield f"optimizations.compile compiles MLPs, and model.arch_type={arch} has none, allowed there: false"
         if self.optimizations.unsloth and not trainer.gradient_checkpointing:

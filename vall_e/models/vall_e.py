@@ -1,11 +1,11 @@
 """The codec language model: embeddings, a backbone, a head per RVQ level and task.
 
-Axes: S positions of all sequences together, d model width, V ids of a head.
+Axes: S positions of all sequences together, M predictions, d model width, V ids of a head.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,11 +25,12 @@ from .embeddings import (
     segment_tables,
     sums_mode,
 )
+from .heads import SINGLE, Heads, TiedHead, head_rows, tied_tables
 from .layout import MASKED_HEAD, Layout, ModelInput, is_causal, lay_out, position_ids
 from .lora.adapter import Adapter
 from .loss import LossOutput, predictions, read_heads, reduce_loss, score, with_balance
 from .prompt import pieces
-from .tokens import LENGTH_TOKENS, TASK_IDS
+from .tokens import TASK_IDS
 
 
 @dataclass(frozen=True)
@@ -53,29 +54,6 @@ def occupancy(packed: Packed) -> dict[str, Tensor]:
     return {"positions": torch.tensor(computed), "padding_waste": torch.tensor(waste)}
 
 
-class Heads(nn.Module):
-    """Linear maps d -> V, found by the name of a head."""
-
-    def __init__(self, rows: Mapping[str, int], dim: int) -> None:
-        super().__init__()
-        self.names = list(rows)
-        self.proj = nn.ModuleList(nn.Linear(dim, n) for n in rows.values())
-
-    def forward(self, name: str, hidden: Tensor) -> Tensor:
-        """Logits of `name`: [M, d] -> [M, V]."""
-        logits: Tensor = self.proj[self.names.index(name)](hidden)
-        return logits
-
-
-def head_rows(cfg: ModelConfig) -> dict[str, int]:
-    """How many ids each head predicts, by name, in order: those of the response tables, then stt, then len."""
-    tables = response_tables(cfg.capabilities, cfg.resp_levels)
-    rows = {table: cfg.audio_tokens + table.startswith("AR:") for table in tables}
-    if "ar" not in cfg.capabilities and "NAR:0:0" in rows:
-        rows["NAR:0:0"] += 1
-    return rows | {"stt": cfg.text_tokens} | ({"len": LENGTH_TOKENS} if "len" in cfg.capabilities else {})
-
-
 class VallE(nn.Module):
     """Predicts codes from text and a voice prompt, or text from speech.
 
@@ -96,6 +74,7 @@ class VallE(nn.Module):
         tables = response_tables(cfg.capabilities, cfg.resp_levels)
         self.sums = sums_mode(cfg)
         self.stop = cfg.audio_tokens
+        self.tied = tied_tables(cfg)
         self.tables = tables
         self.adapters: dict[str, Adapter] = {}
         self.sep = nn.Parameter(torch.randn(dim))
@@ -108,15 +87,17 @@ class VallE(nn.Module):
             self.add_module(name, table)
         self.model = build_backbone(cfg)
         if flags.split_classifiers:
-            self.classifiers = Heads(head_rows(cfg), dim)
+            self.classifiers = Heads(head_rows(cfg), dim, self.tied)
         else:
-            self.classifier = nn.Linear(dim, cfg.audio_tokens + 1)
+            self.classifier = TiedHead(cfg.audio_tokens + 1) if self.tied else nn.Linear(dim, cfg.audio_tokens + 1)
+        for name in self.tied.values():
+            nn.init.normal_(self._table(name), std=dim**-0.5)
 
     def head_widths(self) -> dict[str, int]:
         """How many ids each head tells apart, by its name; one head for all has the same width under every name."""
         rows = head_rows(self.cfg)
         shared = not self.cfg.experimental.split_classifiers
-        return dict.fromkeys(rows, self.classifier.out_features) if shared else rows
+        return dict.fromkeys(rows, self.cfg.audio_tokens + 1) if shared else rows
 
     @property
     def device(self) -> torch.device:
@@ -146,10 +127,16 @@ class VallE(nn.Module):
 
     def logits(self, head: str, hidden: Tensor) -> Tensor:
         """Logits of a head by name: [M, d] -> [M, V]."""
-        if self.cfg.experimental.split_classifiers:
-            return self.classifiers(head, hidden)  # type: ignore[no-any-return]
-        shared: Tensor = self.classifier(hidden)
-        return shared
+        is_split = self.cfg.experimental.split_classifiers
+        own = self.classifiers.find(head) if is_split else self.classifier
+        table = self.tied.get(head if is_split else SINGLE)
+        logits: Tensor = own(hidden, self._table(table)) if table else own(hidden)
+        return logits
+
+    def _table(self, name: str) -> Tensor:
+        """Vectors of the embedding table `name`, rows [V, d]."""
+        vectors: Tensor = self.get_submodule(name).weight  # type: ignore[assignment]
+        return vectors
 
     def forward(
         self, samples: Sequence[ModelInput], skipped: Collection[int] = (), keep_logits: bool = False

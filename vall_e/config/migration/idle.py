@@ -14,6 +14,7 @@ NOISE = ("dataset.noise_scale",)
 DISTILLATION = tuple(f"hyperparameters.teacher_{name}" for name in ("alpha", "temperature", "loss_fn"))
 LAYERS = ("optimizations.bitnet", "optimizations.fp8")
 SUMS = tuple(f"model.experimental.{name}" for name in ("audio_embedding_sums", "audio_embedding_sums_mode"))
+CODEC_TABLES = ("model.experimental.audio_embedding_mode",)
 SWAPPING = tuple(f"optimizations.{name}" for name in ("replace", "linear", "embedding", "optimizers"))
 
 
@@ -31,6 +32,7 @@ def _idle(config: Config) -> dict[str, str]:
     dataset, swaps = config.dataset, config.optimizations
     switched_off = (
         (SUMS, config.model.version < LATEST, "sums of embeddings, which older generations always make in full"),
+        (CODEC_TABLES, config.model.version == LATEST, "tables of older generations, and version 5 never read it"),
         (JOINING, dataset.resps_max_samples == 1, "joined targets, and resps_max_samples is 1"),
         (NOISE, not (dataset.noise or dataset.prompt_inject_noise), "noise, and there is none"),
         (DISTILLATION, config.teacher is None, "distillation, and there is no teacher"),

@@ -82,7 +82,7 @@ def _size(tensors: Mapping[str, Tensor]) -> Any:
     return named[0] if named else {"dim": dim, "heads": heads, "layers": layers}
 
 
-def _rows(tensors: Mapping[str, Tensor]) -> dict[str, int]:
+def _rows(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     """Rows of the tables that there are. The oldest text tables had as many as those of codes, most of them unread."""
     text = len(tensors["text_emb.weight"])
     shared = text == len(tensors["proms_emb.embeddings.0.weight"])

@@ -21,7 +21,7 @@ from vall_e.config.migration.migration import migrate
 from vall_e.config.model import ModelConfig
 from vall_e.config.seal import problems
 from vall_e.errors import TextError, WeightsError
-from vall_e.models.vall_e import head_rows
+from vall_e.models.heads import head_rows
 from vall_e.text import IpaTokenizer, NaiveTokenizer, Tokenizer, open_tokenizer
 
 from .content import WeightsContent
