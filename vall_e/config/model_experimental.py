@@ -60,7 +60,9 @@ class ModelExperimentalConfig:
     token_dropout_rvq_levels: list[int] = setting(
         [1, 8], "Target levels where token dropout acts, inclusive.", at_least=0
     )
-    causal_size: int = setting(1, "AR codes predicted in one step.", at_least=1, needs="several AR codes a step")
+    causal_size: int = setting(
+        1, "Ids that AR, stt and len predict in one step.", at_least=1, needs="decoding of several codes a step"
+    )
     masking_train_p: float = setting(
         0.0,
         "Chance that a sample of an eligible level learns masked decoding of level 0; without ar level 0 always does.",

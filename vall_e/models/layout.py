@@ -58,11 +58,15 @@ class Segment:
 
 @dataclass(frozen=True)
 class Layout:
-    """Segments of one sequence in order, and the names of its output segment and head."""
+    """Segments of one sequence in order, and the names of its output segment and head.
+
+    causal_size: ids that are predicted in one step where they are predicted one after another.
+    """
 
     segments: tuple[Segment, ...]
     output: str
     head: str
+    causal_size: int = 1
 
     @property
     def length(self) -> int:
@@ -72,22 +76,27 @@ class Layout:
 
     @property
     def causal_head(self) -> bool:
-        """Whether a prediction is read one position before its target, not in place."""
+        """Whether a prediction is read before its target, not in place."""
         return not self.head.startswith("NAR:")
+
+    @property
+    def ahead(self) -> int:
+        """How many positions before its target a prediction is read."""
+        return self.causal_size if self.causal_head else 0
 
     def segment(self, name: str) -> Segment:
         """The segment called `name`; it is there."""
         return next(s for s in self.segments if s.name == name)
 
 
-def lay_out(sample: ModelInput, capabilities: Collection[str], *, level: bool = True) -> Layout:
+def lay_out(sample: ModelInput, capabilities: Collection[str], *, level: bool = True, causal_size: int = 1) -> Layout:
     """The layout of a sample for a model of these capabilities, which is told the level or not."""
     lengths = segment_lengths(sample, capabilities, level=level)
     segments, at = [], 0
     for name, length in lengths.items():
         segments.append(Segment(name, at, length))
         at += length + 1
-    return Layout(tuple(segments), list(lengths)[-1], head_name(sample))
+    return Layout(tuple(segments), list(lengths)[-1], head_name(sample), causal_size)
 
 
 def segment_lengths(sample: ModelInput, capabilities: Collection[str], *, level: bool = True) -> dict[str, int]:

@@ -106,7 +106,8 @@ class VallE(nn.Module):
 
     def lay_out(self, sample: ModelInput) -> Layout:
         """The layout of a sample as this model reads it."""
-        return lay_out(sample, self.cfg.capabilities, level="level" in self.cfg.generation.tables)
+        is_told, several = "level" in self.cfg.generation.tables, self.cfg.experimental.causal_size
+        return lay_out(sample, self.cfg.capabilities, level=is_told, causal_size=several)
 
     def pack(self, samples: Sequence[ModelInput]) -> Packed:
         """Embed samples and lay them end to end."""
