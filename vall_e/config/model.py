@@ -78,8 +78,17 @@ class ModelConfig:
         if not {"ar", "nar", "len"} & set(self.capabilities):
             yield f"capabilities={self.capabilities} cannot speak, at least one of ar, nar, len is needed"
         yield from generation_problems(self.version, self.capabilities, self.experimental)
+        yield from self._order_problems()
         yield from self._backbone_problems()
         yield from self._level_problems()
+
+    def _order_problems(self) -> Iterator[str]:
+        flags, able = self.experimental, self.capabilities
+        if flags.interleave and ("ar" not in able or {"nar", "len"} & set(able)):
+            yield f"experimental.interleave=true does not go with capabilities={able}, allowed: ar without nar and len"
+        if flags.interleave and flags.causal_size > 1:
+            several = f"experimental.causal_size={flags.causal_size}"
+            yield f"{several} does not go with experimental.interleave=true, allowed there: 1"
 
     def _backbone_problems(self) -> Iterator[str]:
         arch, flags = self.arch_type.lower(), self.experimental

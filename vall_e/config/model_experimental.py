@@ -8,6 +8,7 @@ from typing import Any
 
 from .setting import setting
 
+ONE_VOCABULARY = "a model of one table and one head; vall_e.export hf=true writes trained weights in such a layout"
 LAYERSKIP = "early exits (LayerSkip)"
 
 
@@ -15,8 +16,10 @@ LAYERSKIP = "early exits (LayerSkip)"
 class ModelExperimentalConfig:
     """Switches of the architecture and of the training-time treatment of samples."""
 
-    hf: bool = setting(False, "One vocabulary over all segments.", needs="the single-vocabulary model")
-    interleave: bool = setting(False, "AR over all levels, interleaved by frame.", needs="interleaved levels")
+    hf: bool = setting(False, "One vocabulary over all segments.", needs=ONE_VOCABULARY)
+    interleave: bool = setting(
+        False, "One AR over all levels, which take turns frame by frame.", needs="decoding of interleaved levels"
+    )
     split_classifiers: bool = setting(True, "A head of its own for every RVQ level and task; false shares one head.")
     audio_embedding_sums: bool = setting(True, "Sum the embeddings of all prior levels; false embeds the newest.")
     audio_embedding_sums_mode: str = setting(

@@ -47,10 +47,12 @@ def sums_mode(cfg: ModelConfig) -> str | None:
     """How embeddings of several levels are summed (`prompt_levels`); None if they are not.
 
     Before version 5 they always were: `graded`, and `whole` by models with RetNet's old layout, which are older still.
+    Models that interleave levels say them all at once, so that they hear a prompt `whole`, too.
     """
     flags = cfg.experimental
     if cfg.version == LATEST:
-        return flags.audio_embedding_sums_mode.lower() if flags.audio_embedding_sums else None
+        mode = "whole" if flags.interleave else flags.audio_embedding_sums_mode.lower()
+        return mode if flags.audio_embedding_sums else None
     is_old = cfg.arch_type.lower() == "retnet-hf" or flags.retnet_layout.lower() == "old"
     return "whole" if is_old else "graded"
 
@@ -110,6 +112,14 @@ def embed_response(tables: CodeEmbedding, codes: Tensor, level: int, sums: str |
     if sums is None:
         return tables.read(level, codes[:, level - 1])
     return tables.read_sum(range(1, summed_levels(level, sums) + 1), codes)
+
+
+def embed_interleaved(tables: CodeEmbedding, codes: Tensor, levels: int) -> Tensor:
+    """Codes [C] of levels that take turns, level 0 first -> [C, d]: each level is read by its own table."""
+    places = torch.arange(len(codes), device=codes.device)
+    turns = [places[level::levels] for level in range(levels)]
+    vectors = torch.cat([tables.read(level, codes[turn]) for level, turn in enumerate(turns)])
+    return vectors[torch.cat(turns).argsort()]
 
 
 def embed_heard(tables: CodeEmbedding, codes: Tensor, levels: int, sums: str | None) -> Tensor:

@@ -12,7 +12,7 @@ Axes: N text tokens, P prompt frames, T response frames, Q RVQ levels.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -30,9 +30,10 @@ class ModelInput:
     """One sample as the model is shown it.
 
     text: int64 [N]; prompt: int [P, Q], pieces of a `Prompt`, or None; response: int [T, Q'], where training the stop
-    code or the level to be learnt is part of it; level: the RVQ level to be predicted; mask: bool [T], frames of level
-    0 hidden in masked decoding (NAR-len); dropped: bool [T], response frames whose embedding is replaced by the learnt
-    dropout vector; length: int64, digits of a length as `length_tokens` spells them, in the task `len`.
+    code or the level to be learnt is part of it, or int [C], code after code, where levels take turns; level: the RVQ
+    level to be predicted; mask: bool [T], frames of level 0 hidden in masked decoding (NAR-len); dropped: bool [T],
+    response frames whose embedding is replaced by the learnt dropout vector; length: int64, digits of a length as
+    `length_tokens` spells them, in the task `len`.
     """
 
     task: str = "tts"
@@ -60,13 +61,15 @@ class Segment:
 class Layout:
     """Segments of one sequence in order, and the names of its output segment and head.
 
-    causal_size: ids that are predicted in one step where they are predicted one after another.
+    causal_size: ids that are predicted in one step where they are predicted one after another; interleaved: levels that
+    take turns in the response, or 0.
     """
 
     segments: tuple[Segment, ...]
     output: str
     head: str
     causal_size: int = 1
+    interleaved: int = 0
 
     @property
     def length(self) -> int:
@@ -88,15 +91,29 @@ class Layout:
         """The segment called `name`; it is there."""
         return next(s for s in self.segments if s.name == name)
 
+    def turns(self, segment: Segment, level: int) -> Iterator[tuple[str, int, slice]]:
+        """Head, level and the ids of a segment that they predict: all, or those of each of the levels taking turns."""
+        if self.interleaved and segment.name == "resp" and self.output == "resp":
+            yield from ((f"AR:{q}:{q}", q, slice(q, None, self.interleaved)) for q in range(self.interleaved))
+        else:
+            yield self.head, level, slice(None)
 
-def lay_out(sample: ModelInput, capabilities: Collection[str], *, level: bool = True, causal_size: int = 1) -> Layout:
+
+def lay_out(
+    sample: ModelInput,
+    capabilities: Collection[str],
+    *,
+    level: bool = True,
+    causal_size: int = 1,
+    interleaved: int = 0,
+) -> Layout:
     """The layout of a sample for a model of these capabilities, which is told the level or not."""
     lengths = segment_lengths(sample, capabilities, level=level)
     segments, at = [], 0
     for name, length in lengths.items():
         segments.append(Segment(name, at, length))
         at += length + 1
-    return Layout(tuple(segments), list(lengths)[-1], head_name(sample), causal_size)
+    return Layout(tuple(segments), list(lengths)[-1], head_name(sample), causal_size, interleaved)
 
 
 def segment_lengths(sample: ModelInput, capabilities: Collection[str], *, level: bool = True) -> dict[str, int]:
@@ -164,9 +181,9 @@ def segment_targets(sample: ModelInput, name: str, sums: bool) -> Tensor:
 
 
 def response_targets(sample: ModelInput) -> Tensor:
-    """Codes of the target level; in masked decoding only those that are hidden; none where it is the input (stt)."""
+    """Codes of the target level, or of all that are interleaved; of masked ones the hidden; none of an input (stt)."""
     assert sample.response is not None
     if sample.task == "stt":
         return torch.full((len(sample.response),), IGNORED)
-    codes = sample.response[:, sample.level].long()
+    codes = (sample.response if sample.response.ndim == 1 else sample.response[:, sample.level]).long()
     return codes if sample.mask is None else codes.masked_fill(~sample.mask, IGNORED)

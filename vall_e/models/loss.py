@@ -84,10 +84,11 @@ def predictions(
                 continue
             targets = segment_targets(sample, segment.name, sums)
             rows = torch.arange(segment.start, segment.start + segment.length) - layout.ahead
-            learnt = (targets != IGNORED) & (rows >= 0)
-            if learnt.any():
-                row, target = offset + rows[learnt], targets[learnt]
-                found.append(Predictions(index, segment.name, layout.head, sample.level, row, target))
+            for head, level, turn in layout.turns(segment, sample.level):
+                learnt = (targets[turn] != IGNORED) & (rows[turn] >= 0)
+                if learnt.any():
+                    row, target = offset + rows[turn][learnt], targets[turn][learnt]
+                    found.append(Predictions(index, segment.name, head, level, row, target))
         offset += layout.length
     return found
 

@@ -18,6 +18,7 @@ from .backbones.architectures import build_backbone
 from .embeddings import (
     CodeEmbedding,
     embed_heard,
+    embed_interleaved,
     embed_prompt,
     embed_response,
     has_extra_row,
@@ -106,8 +107,14 @@ class VallE(nn.Module):
 
     def lay_out(self, sample: ModelInput) -> Layout:
         """The layout of a sample as this model reads it."""
-        is_told, several = "level" in self.cfg.generation.tables, self.cfg.experimental.causal_size
-        return lay_out(sample, self.cfg.capabilities, level=is_told, causal_size=several)
+        flags, levels = self.cfg.experimental, self.cfg.resp_levels
+        return lay_out(
+            sample,
+            self.cfg.capabilities,
+            level="level" in self.cfg.generation.tables and not flags.interleave,
+            causal_size=flags.causal_size,
+            interleaved=levels if flags.interleave else 0,
+        )
 
     def pack(self, samples: Sequence[ModelInput]) -> Packed:
         """Embed samples and lay them end to end."""
@@ -197,6 +204,8 @@ class VallE(nn.Module):
         if sample.response is None or not len(sample.response):
             return self.sep.new_zeros(0, self.cfg.dimensions.dim)
         codes = sample.response.to(self.device)
+        if codes.ndim == 1:
+            return embed_interleaved(self.resps_emb, codes, self.cfg.resp_levels)
         if sample.task == "stt":
             return embed_heard(self.resps_emb, codes, self.cfg.resp_levels, self.sums)
         if sample.mask is not None:
