@@ -135,6 +135,11 @@ def test_an_old_file_computes_what_it_did_and_speaks(tmp_path: Path, name: str, 
     assert said.equal(expected) and said.shape[1] == 8 and len(said)
 
 
+def test_the_naive_tokenizer_is_the_one_of_files_that_name_no_symbols(tmp_path: Path) -> None:
+    torch.save({"module": old_tensors(tiny_retnet())}, tmp_path / "w.pth")
+    assert load_weights(tmp_path / "w.pth", CPU).tokenizer.identity == NAIVE.identity
+
+
 def test_what_is_read_can_be_written_as_ours(tmp_path: Path) -> None:
     content = read_weights(write(tmp_path / "old.pth", tiny_retnet(), True))
     save_weights(tmp_path / "ours.safetensors", **vars(content))

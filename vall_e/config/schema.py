@@ -93,6 +93,11 @@ class Config:
         tasks = [task.lower() for task in self.dataset.tasks_list]
         if "stt" in tasks and self.model.tasks <= STT_TASK:
             yield f"model.tasks={self.model.tasks} has no row for stt in dataset.tasks_list, allowed: 9 and up"
+        if self.model.version == 2 and not {"tts", "len", "stt"}.issuperset(tasks):
+            yield (
+                f"dataset.tasks_list={self.dataset.tasks_list} does not go with model.version=2, which has no "
+                "embedding of tasks, allowed there: tts, stt"
+            )
         if "len" in tasks and "len" not in self.model.capabilities:
             yield (
                 f"dataset.tasks_list={self.dataset.tasks_list} needs len among model.capabilities="

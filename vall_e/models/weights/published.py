@@ -48,7 +48,7 @@ def published_content(path: Path, metadata: Mapping[str, str], tensors: Mapping[
     return WeightsContent(
         tensors=current_tensors(tensors, config),
         config=config,
-        tokenizer=_tokenizer(path, metadata),
+        tokenizer=_tokenizer(path, metadata, config),
         codec=_codec(config),
         step=int(stats.get("global_step", 0)),
     )
@@ -71,10 +71,10 @@ def _config(path: Path, metadata: Mapping[str, str], tensors: Mapping[str, Tenso
     return replace(config, experimental=replace(config.experimental, retnet_layout=layout)) if layout else config
 
 
-def _tokenizer(path: Path, metadata: Mapping[str, str]) -> Tokenizer:
+def _tokenizer(path: Path, metadata: Mapping[str, str], config: ModelConfig) -> Tokenizer:
     """The tokenizer that has the symbols of the weights: the one beside the file, or one that ships with vall_e."""
     symbols = (json.loads(metadata.get("userdata", "null")) or {}).get("symmap")
-    for tokenizer in _candidates(path):
+    for tokenizer in _candidates(path, config):
         if symbols in (None, tokenizer.vocabulary):
             return tokenizer
     raise WeightsError(
@@ -126,12 +126,13 @@ def _current_name(name: str) -> str:
     return f"model.{name.removeprefix(OLD_PREFIX)}" if name.startswith(OLD_PREFIX) else name
 
 
-def _candidates(path: Path) -> Iterator[Tokenizer]:
+def _candidates(path: Path, config: ModelConfig) -> Iterator[Tokenizer]:
+    """Those that there are, the one of the model's days first."""
     beside = path.parent / TOKENIZER
     if beside.is_file():
         try:
             yield IpaTokenizer(beside)
         except TextError as error:
             raise WeightsError(f"weights={path} need the tokenizer beside them: {error}") from error
-    yield open_tokenizer(None, None)
-    yield NaiveTokenizer()
+    shipped = [open_tokenizer(None, None), NaiveTokenizer()]
+    yield from shipped if config.version == LATEST else reversed(shipped)
