@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from tests.models.tiny import draw_codes, draw_text, tiny_model
-from vall_e.decoding.autoregressive import decode_level_zero, level_zero_embedding, replies
+from vall_e.decoding.autoregressive import decode_level_zero, replies
+from vall_e.decoding.opening import level_zero_embedding, open_sequences
 from vall_e.decoding.reply import Reply, each
 from vall_e.decoding.transcribe import transcribe
 from vall_e.models.layout import ModelInput
@@ -104,8 +105,8 @@ def test_prefixes_are_taken_when_there_is_room_for_them() -> None:
             yield prefix
 
     model = tiny_model()
-    embed = level_zero_embedding(model)
-    saying = replies(model, prefixes(), embed, -1, 3, likeliest, rows=1)
+    sequences = open_sequences(model, level_zero_embedding(model), 3)
+    saying = replies(sequences, prefixes(), -1, 3, likeliest, rows=1)
     told = [(reply.index, len(reply.ids), len(taken)) for reply in saying]
     assert told == [(i, n, i + 1) for i in range(3) for n in (1, 2, 3)]
 

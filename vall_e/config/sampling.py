@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from .setting import setting
 
 MODALITIES = ("auto", "ar+nar", "nar-len")
-EARLY_EXITS = "early exits (LayerSkip)"
 MIROSTAT = "the sampler mirostat"
 
 
@@ -79,14 +78,18 @@ class SamplingConfig:
     cfg_rescale: float = setting(
         0.75, "Share by which guided predictions get their spread back.", at_least=0, at_most=1
     )
-    layer_skip: bool = setting(False, "Leave the backbone early where the model is sure.", needs=EARLY_EXITS)
-    layer_skip_exit_layer: int | None = setting(None, "Last layer computed at most.", at_least=0, needs=EARLY_EXITS)
-    layer_skip_entropy_threshold: float = setting(
-        0.1, "Entropy below which it is sure, in bits.", at_least=0, needs=EARLY_EXITS
-    )
+    layer_skip: bool = setting(False, "Leave the backbone early where the model is sure.")
+    layer_skip_exit_layer: int | None = setting(None, "Last layer computed at most.", at_least=0)
+    layer_skip_entropy_threshold: float = setting(0.1, "Entropy below which it is sure, in bits.", at_least=0)
     layer_skip_varentropy_threshold: float = setting(
-        0.1, "Variance of the surprise below which it is sure.", at_least=0, needs=EARLY_EXITS
+        0.1, "Variance of the surprise below which it is sure.", at_least=0
     )
+    speculative_layers: int = setting(
+        0,
+        "First layers that draft codes of level 0, which all layers check: the same codes, sooner; 0 is off.",
+        at_least=0,
+    )
+    speculative_codes: int = setting(4, "Codes drafted at a time.", at_least=1, at_most=64)
     use_lora: bool | None = setting(
         None, "Speak with all adapters (true) or none (false) at every level; null has each speak at its rvq_levels."
     )
@@ -99,3 +102,6 @@ class SamplingConfig:
         """Relations between settings that do not hold."""
         if self.refine_on_stop and self.chunk_frames:
             yield f"refine_on_stop=true needs chunk_frames=0, not {self.chunk_frames}: what is final cannot be refined"
+        if self.speculative_layers and (self.cfg_strength or self.layer_skip):
+            other = "layer_skip=false" if self.layer_skip else "cfg_strength=0"
+            yield f"speculative_layers={self.speculative_layers} needs {other}"

@@ -93,6 +93,11 @@ class Config:
         tasks = [task.lower() for task in self.dataset.tasks_list]
         if "stt" in tasks and self.model.tasks <= STT_TASK:
             yield f"model.tasks={self.model.tasks} has no row for stt in dataset.tasks_list, allowed: 9 and up"
+        if self.model.version == 2 and not {"tts", "len", "stt"}.issuperset(tasks):
+            yield (
+                f"dataset.tasks_list={self.dataset.tasks_list} does not go with model.version=2, which has no "
+                "embedding of tasks, allowed there: tts, stt"
+            )
         if "len" in tasks and "len" not in self.model.capabilities:
             yield (
                 f"dataset.tasks_list={self.dataset.tasks_list} needs len among model.capabilities="
@@ -147,6 +152,11 @@ class Config:
                 yield (
                     "optimizations.compile does not go with trainer.deepspeed."
                     "zero_optimization_level=3, which gathers weights within what would be compiled, allowed: 0 to 2"
+                )
+            if self.model.experimental.tie_classifier_to_embedding and trainer.deepspeed.zero_optimization_level == 3:
+                yield (
+                    "model.experimental.tie_classifier_to_embedding does not go with trainer.deepspeed."
+                    "zero_optimization_level=3, which gathers the weights of each module for itself, allowed: 0 to 2"
                 )
         if self.optimizations.compile and (arch := self.model.arch_type.lower()) in WITHOUT_MLP:
             yield f"optimizations.compile compiles MLPs, and model.arch_type={arch} has none, allowed there: false"

@@ -15,46 +15,45 @@ from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE
 
 from .guidance import Guidance
+from .opening import level_zero_embedding, open_sequences
 from .reply import Choose, Reply
 from .sequences import Embed, Sequences, closed_up
 
 
 @torch.inference_mode()
 def replies(
-    model: VallE,
-    prefixes: Iterable[ModelInput],
-    embed: Embed,
-    stop: int,
-    steps: int,
-    choose: Choose,
-    *,
-    rows: int,
-    guidance: Guidance | None = None,
+    sequences: Sequences, prefixes: Iterable[ModelInput], stop: int, longest: int, choose: Choose, rows: int
 ) -> Iterator[Reply]:
-    """Continue every prefix until it says `stop` or has `steps` ids, and yield its reply whenever that has changed.
+    """Continue every prefix until it says `stop` or has `longest` ids, and yield its reply whenever that has grown.
 
     At most `rows` run at once; the next prefix is taken when one has ended. What is said to one does not depend on the
     others. All prefixes are of one task.
     """
-    waiting = enumerate(prefixes)
-    sequences, running = Sequences(model, embed, steps, guidance), list[Reply]()
+    waiting, running = enumerate(prefixes), list[Reply]()
     while True:
         joining = list(islice(waiting, rows - len(running)))
         if joining:
             sequences.admit([prefix for _, prefix in joining])
-            running += [Reply(index, stop, steps) for index, _ in joining]
+            running += [Reply(index, stop, longest) for index, _ in joining]
         if not running:
             return
         for reply, id in zip(running, choose(sequences.logits, running), strict=True):
             reply.hear(id)
             yield reply
-        ended = [row for row, reply in enumerate(running) if reply.ended]
-        if ended:
-            order = closed_up(len(running), ended)
-            sequences.select(order)
-            running = [running[row] for row in order]
+        running = still_running(sequences, running)
         if running:
-            sequences.extend([reply.ids[-1] for reply in running])
+            yield from sequences.advance(running, choose)
+            running = still_running(sequences, running)
+
+
+def still_running(sequences: Sequences, running: list[Reply]) -> list[Reply]:
+    """Those that have not ended; their sequences stay."""
+    ended = [row for row, reply in enumerate(running) if reply.ended]
+    if not ended:
+        return running
+    order = closed_up(len(running), ended)
+    sequences.select(order)
+    return [running[row] for row in order]
 
 
 def decode_ids(
@@ -70,8 +69,8 @@ def decode_ids(
 ) -> list[list[int]]:
     """All ids of every prefix; `rows` run at once, or all of them."""
     found: list[list[int]] = [[] for _ in prefixes]
-    together = rows or max(1, len(prefixes))
-    for reply in replies(model, prefixes, embed, stop, steps, choose, rows=together, guidance=guidance):
+    sequences = open_sequences(model, embed, steps, guidance)
+    for reply in replies(sequences, prefixes, stop, steps, choose, rows or max(1, len(prefixes))):
         found[reply.index] = reply.ids
     return found
 
@@ -89,8 +88,3 @@ def decode_level_zero(
     embed = level_zero_embedding(model)
     ids = decode_ids(model, prefixes, embed, model.stop, steps, choose, rows=rows, guidance=guidance)
     return [torch.tensor(row, dtype=torch.int64) for row in ids]
-
-
-def level_zero_embedding(model: VallE) -> Embed:
-    """How codes of level 0 are read where they are predicted one by one."""
-    return lambda ids: model.resps_emb.read(0, ids)

@@ -12,12 +12,13 @@ from vall_e.errors import ConfigError
 from vall_e.models.lora.levels import at_level
 from vall_e.models.vall_e import VallE
 
-from .autoregressive import level_zero_embedding, replies
+from .autoregressive import replies
 from .dice import seeded
-from .guidance import guidance
+from .interleaved import TurnsChoice, frames_said
 from .level_zero import LevelZeroChoice
 from .masked import say_masked
-from .reply import Reply
+from .opening import open_level_zero
+from .reply import Choose, Reply
 from .request import Part, Said, SpeechRequest
 from .response import Response, answer_in_full
 from .stepping import inside
@@ -33,7 +34,7 @@ def generate_speech(
     the model cannot begin speech as `sampling.modality` wants it.
     """
     rows = rows or max(1, len(requests))
-    if sampling.chunk_frames or is_masked(model.cfg, sampling.modality):
+    if sampling.chunk_frames or model.cfg.experimental.interleave or is_masked(model.cfg, sampling.modality):
         return joined(list(stream_speech(model, requests, sampling, seed, rows)), len(requests))
     responses = begin(model, requests, sampling, seed)
     answers = {r.index: responses[r.index].answer(r) for r in say(model, responses, sampling, rows) if r.ended}
@@ -59,23 +60,33 @@ def stream_speech(
                 yield Part(index, said.codes, said.finish)
         return
     for reply in say(model, responses, sampling, rows):
-        part = responses[reply.index].settle(reply)
+        response = responses[reply.index]
+        if model.cfg.experimental.interleave:
+            part = frames_said(reply, response.guard, model.cfg.resp_levels) if reply.ended else None
+        else:
+            part = response.settle(reply)
         if part:
             yield part
 
 
 def begin(model: VallE, requests: Sequence[SpeechRequest], sampling: SamplingConfig, seed: int) -> list[Response]:
-    """A response without frames for every request."""
+    """A response without frames for every request; ConfigError if the model cannot begin one so."""
+    if model.cfg.experimental.interleave and any(request.continues for request in requests):
+        raise ConfigError("weights of model.experimental.interleave=true begin every response anew")
     dice = seeded(seed, len(requests))
     return [Response(model, request, sampling, one) for request, one in zip(requests, dice, strict=True)]
 
 
 def say(model: VallE, responses: Sequence[Response], sampling: SamplingConfig, rows: int) -> Iterator[Reply]:
-    """Level 0 code by code, as `replies` does, by the adapters of that level."""
-    choose = LevelZeroChoice(sampling, model.stop, [r.dice for r in responses], [r.guard for r in responses])
+    """Level 0 code by code, or all levels in turns, as `replies` does, by the adapters of level 0."""
+    dice, guards = [response.dice for response in responses], [response.guard for response in responses]
+    turns = model.cfg.resp_levels if model.cfg.experimental.interleave else 1
+    choose: Choose = LevelZeroChoice(sampling, model.stop, dice, guards)
+    if turns > 1:
+        choose = TurnsChoice(model, sampling, dice, guards)
     prefixes = (response.request.for_level_zero() for response in responses)
-    embed, guide = level_zero_embedding(model), guidance(sampling)
-    saying = replies(model, prefixes, embed, model.stop, sampling.max_duration, choose, rows=rows, guidance=guide)
+    sequences = open_level_zero(model, sampling)
+    saying = replies(sequences, prefixes, model.stop, sampling.max_duration * turns, choose, rows)
     return inside(lambda: at_level(model, 0, sampling.use_lora), saying)
 
 

@@ -34,6 +34,11 @@ class SpeechRequest:
     opening: Tensor | None = None
     continue_prompt: bool = False
 
+    @property
+    def continues(self) -> bool:
+        """Whether the response does not begin anew."""
+        return self.continue_prompt or self.before is not None or self.opening is not None
+
     def for_upper_levels(self) -> ModelInput:
         """What the levels above 0 are told beside the response."""
         return ModelInput(text=self.tokens, prompt=self.prompt, lang=self.lang, tone=0)

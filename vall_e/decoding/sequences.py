@@ -1,11 +1,11 @@
-"""Sequences that grow by an id each at every step, through a cache; new ones join as others end.
+"""Sequences that grow at every step, through a cache; new ones join as others end.
 
 Axes: B sequences, d model width, V ids of a head.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from vall_e.models.layout import Layout, ModelInput
 from vall_e.models.vall_e import VallE
 
 from .guidance import Guidance, RunningGuidance, unconditional
+from .reply import Choose, Reply
 
 Embed = Callable[[Tensor], Tensor]
 """Ids int64 [B] -> [B, d], their vectors in the output segment."""
@@ -25,13 +26,11 @@ class Sequences:
     steps: ids each is expected to get. With guidance each has a twin, without text and prompt, that is told the same.
     """
 
-    logits: Tensor
-
     def __init__(self, model: VallE, embed: Embed, steps: int, guidance: Guidance | None = None) -> None:
         self.model, self.embed, self.steps = model, embed, steps
         self.guide = RunningGuidance(guidance) if guidance else None
         self.twins = 2 if self.guide else 1
-        self.logits = torch.zeros(0, 0, device=model.device)
+        self.logits = torch.zeros(0, 0)
         self.positions: list[int] = []
 
     def __len__(self) -> int:
@@ -45,22 +44,39 @@ class Sequences:
             self.head = packed.layouts[0].head
             self.cache = self.model.model.cache(max(packed.lengths) + self.steps, packed.embeddings)
         hidden = self.model.hidden(packed, self.cache.admit(packed.lengths))
-        last = torch.tensor(packed.lengths).cumsum(0) - 1
         if self.guide:
             self.guide.admit(len(prefixes))
-        known = self.logits
-        self.logits = self._predict(hidden[last.to(hidden.device)], range(len(self), len(self) + len(prefixes)))
-        if len(known):
-            self.logits = torch.cat([known, self.logits])
+        rows = range(len(self), len(self) + len(prefixes))
+        found = self.begin(hidden, packed.layouts, rows)
         self.positions += [next_position(self.model, layout) for layout in packed.layouts]
+        self.logits = torch.cat([self.logits, found]) if len(self.logits) else found
 
-    def extend(self, ids: Sequence[int]) -> None:
-        """Tell every sequence its next id."""
-        told = torch.tensor([id for id in ids for _ in range(self.twins)], device=self.model.device)
+    def begin(self, hidden: Tensor, layouts: Sequence[Layout], rows: range) -> Tensor:
+        """Predictions of sequences that join, from hidden states of their prefixes end to end [S, d]: [B, V]."""
+        last = torch.tensor([layout.length for layout in layouts]).cumsum(0) - 1
+        return self.guided(self.read(hidden[last.to(hidden.device)], rows), rows)
+
+    def advance(self, replies: Sequence[Reply], choose: Choose) -> Iterator[Reply]:
+        """Tell every sequence the newest id of its reply; replies that got further ids on the way."""
+        rows = range(len(self))
+        told = torch.tensor([reply.ids[-1] for reply in replies for _ in range(self.twins)], device=self.model.device)
         positions = torch.tensor(self.positions, device=self.model.device)
-        hidden, _ = self.model.model(self.embed(told), positions, self.cache.step())
         self.positions = [position + 1 for position in self.positions]
-        self.logits = self._predict(hidden, range(len(self)))
+        self.logits = self.guided(self.step(self.embed(told), positions), rows)
+        return iter(())
+
+    def step(self, vectors: Tensor, positions: Tensor) -> Tensor:
+        """Predictions after one new position of each sequence and twin: [B, d], int64 [B] -> [B, V]."""
+        hidden, _ = self.model.model(vectors, positions, self.cache.step())
+        return self.read(hidden, range(len(self)))
+
+    def read(self, hidden: Tensor, rows: range) -> Tensor:
+        """Predictions of some of the sequences and their twins from hidden states [B, d]: float32 [B, V]."""
+        return self.model.logits(self.head, hidden).float()
+
+    def guided(self, logits: Tensor, rows: range) -> Tensor:
+        """Predictions of some of the sequences by their own and by those of their twins."""
+        return self.guide.combine(logits[0::2], logits[1::2], rows) if self.guide else logits
 
     def select(self, kept: Sequence[int]) -> None:
         """Keep these sequences, in this order; one may stand several times."""
@@ -70,10 +86,6 @@ class Sequences:
         self.logits = self.logits[list(kept)]
         if self.guide:
             self.guide.select(kept)
-
-    def _predict(self, hidden: Tensor, sequences: range) -> Tensor:
-        logits = self.model.logits(self.head, hidden).float()
-        return self.guide.combine(logits[0::2], logits[1::2], sequences) if self.guide else logits
 
 
 def next_position(model: VallE, layout: Layout) -> int:

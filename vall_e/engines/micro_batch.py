@@ -29,7 +29,7 @@ class MicroBatch:
 
     @property
     def frames(self) -> int:
-        """Frames of speech in it."""
+        """Frames of speech in it, or codes where levels take turns."""
         return sum(len(one.response) for one in self.inputs if one.response is not None)
 
     def split(self, count: int) -> list[MicroBatch]:

@@ -27,6 +27,8 @@ from .weights.weights_file import load_weights, read_metadata
 
 ROWS = ("text_tokens", "audio_tokens", "resp_levels", "langs", "tones", "tasks")
 """Settings of a model by which it embeds ids: a teacher has at least as many rows as its student."""
+ORDER = ("interleave", "causal_size")
+"""Switches by which the same codes are predicted in another order or at other places."""
 INPUTS = ("lang", "tone")
 """Capabilities that put a segment into every sequence."""
 
@@ -149,6 +151,11 @@ def input_problems(student: VallE, teacher: VallE) -> list[str]:
         f"its {name}={getattr(theirs, name)} is less than model.{name}={getattr(ours, name)}"
         for name in ROWS
         if getattr(theirs, name) < getattr(ours, name)
+    ]
+    found += [
+        f"its experimental.{name}={getattr(theirs.experimental, name)} is not the model's"
+        for name in ORDER
+        if getattr(theirs.experimental, name) != getattr(ours.experimental, name)
     ]
     differing = {c for c in INPUTS if (c in ours.capabilities) != (c in theirs.capabilities)}
     if differing and not ours.experimental.ignore_inputs_for_loss:

@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from vall_e.config.model import ModelConfig
 from vall_e.config.model_experimental import ModelExperimentalConfig
 
+from .interleaving import interleave
 from .layout import ModelInput, length_tokens
 from .masking import draw_mask, masking_chance
 from .tokens import NULL_TEXT
@@ -44,6 +45,10 @@ def draw_input(
     """A sample of `tts` or `len` for training: text int64 [N], prompt int [P, Q], response int [T, Q]."""
     if task == "len":
         return ModelInput(task=task, text=text, prompt=prompt, lang=lang, tone=0, length=length_tokens(len(response)))
+    if cfg.experimental.interleave:
+        codes = interleave(response, cfg.audio_tokens)
+        spoken = ModelInput(text=text, prompt=prompt, response=codes, lang=lang, tone=0)
+        return draw_condition(spoken, cfg.experimental, generator)
     level = draw_level(cfg, response.shape[1], generator)
     if _chance(masking_chance(cfg, level), generator):
         mask = draw_mask(len(response), cfg.experimental.masking_ratio, generator)

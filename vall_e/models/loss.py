@@ -74,8 +74,8 @@ def predictions(
 ) -> list[Predictions]:
     """Everything the batch predicts, segment by segment.
 
-    A causal head reads a prediction one position earlier, so the first id of a segment is read at the separator
-    before it. Inputs are ignored only for tasks that have an output of their own (tts, stt, len).
+    A causal head reads a prediction `causal_size` positions earlier: with one the first id of a segment is read at the
+    separator before it. Inputs are ignored only for tasks that have an output of their own (tts, stt, len).
     """
     found, offset = [], 0
     for index, (sample, layout) in enumerate(zip(samples, layouts, strict=True)):
@@ -83,11 +83,12 @@ def predictions(
             if ignore_inputs and segment.name != layout.output:
                 continue
             targets = segment_targets(sample, segment.name, sums)
-            rows = torch.arange(segment.start, segment.start + segment.length) - int(layout.causal_head)
-            learnt = (targets != IGNORED) & (rows >= 0)
-            if learnt.any():
-                row, target = offset + rows[learnt], targets[learnt]
-                found.append(Predictions(index, segment.name, layout.head, sample.level, row, target))
+            rows = torch.arange(segment.start, segment.start + segment.length) - layout.ahead
+            for head, level, turn in layout.turns(segment, sample.level):
+                learnt = (targets[turn] != IGNORED) & (rows[turn] >= 0)
+                if learnt.any():
+                    row, target = offset + rows[turn][learnt], targets[turn][learnt]
+                    found.append(Predictions(index, segment.name, head, level, row, target))
         offset += layout.length
     return found
 

@@ -93,8 +93,6 @@ def load_weights(path: Path, device: torch.device) -> LoadedWeights:
 def read_weights(path: Path) -> WeightsContent:
     """Read a weights file. WeightsError if it is missing, foreign or damaged."""
     metadata, tensors = read_tensors(path)
-    if "config" not in metadata:
-        raise WeightsError(f"weights={path} does not say which model it is: its metadata has no settings of one")
     try:
         if is_published(metadata):
             return published_content(path, metadata, tensors)
