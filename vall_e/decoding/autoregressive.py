@@ -24,12 +24,13 @@ from .sequences import Embed, Sequences, closed_up
 class Reply:
     """How one sequence goes on: `ids` so far; it has `ended` when it said stop or had as many as it may.
 
-    index: which of the prefixes it continues.
+    index: which of the prefixes it continues; attention: float32 [H, S], that of its newest position, if it is watched.
     """
 
     index: int
     ids: list[int] = field(default_factory=list)
     ended: bool = False
+    attention: Tensor | None = None
 
     def hear(self, id: int, stop: int, longest: int) -> None:
         """Go on with an id."""
@@ -62,14 +63,15 @@ def replies(
     *,
     rows: int,
     guidance: Guidance | None = None,
+    watched: bool = False,
 ) -> Iterator[Reply]:
     """Continue every prefix until it says `stop` or has `steps` ids, and yield its reply whenever that has changed.
 
     At most `rows` run at once; the next prefix is taken when one has ended. What is said to one does not depend on the
-    others. All prefixes are of one task.
+    others. All prefixes are of one task. With `watched` replies have their attention when it is chosen for them.
     """
     waiting = enumerate(prefixes)
-    sequences, running = Sequences(model, embed, steps, guidance), list[Reply]()
+    sequences, running = Sequences(model, embed, steps, guidance, watched), list[Reply]()
     while True:
         joining = list(islice(waiting, rows - len(running)))
         if joining:
@@ -77,6 +79,8 @@ def replies(
             running += [Reply(index) for index, _ in joining]
         if not running:
             return
+        for reply, attention in zip(running, sequences.attention, strict=False):
+            reply.attention = attention
         for reply, id in zip(running, choose(sequences.logits, running), strict=True):
             reply.hear(id, stop, steps)
             yield reply

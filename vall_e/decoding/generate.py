@@ -13,6 +13,7 @@ from vall_e.models.lora.levels import at_level
 from vall_e.models.vall_e import VallE
 
 from .autoregressive import Reply, level_zero_embedding, replies
+from .beam import BeamSearch
 from .dice import seeded
 from .guidance import guidance
 from .level_zero import LevelZeroChoice
@@ -64,17 +65,23 @@ def stream_speech(
 
 
 def begin(model: VallE, requests: Sequence[SpeechRequest], sampling: SamplingConfig, seed: int) -> list[Response]:
-    """A response without frames for every request."""
+    """A response without frames for every request; ConfigError for a sampler that masked decoding has no use for."""
+    if sampling.by_code and is_masked(model.cfg, sampling.modality):
+        raise ConfigError(f"{sampling.by_code[0]} needs level 0 code by code, which this model decodes masked")
     dice = seeded(seed, len(requests))
     return [Response(model, request, sampling, one) for request, one in zip(requests, dice, strict=True)]
 
 
 def say(model: VallE, responses: Sequence[Response], sampling: SamplingConfig, rows: int) -> Iterator[Reply]:
-    """Level 0 code by code, as `replies` does, by the adapters of that level."""
-    choose = LevelZeroChoice(sampling, model.stop, [r.dice for r in responses], [r.guard for r in responses])
+    """Level 0 code by code, as `replies` does, or by beams, by the adapters of that level."""
     prefixes = (response.request.for_level_zero() for response in responses)
-    embed, guide = level_zero_embedding(model), guidance(sampling)
-    saying = replies(model, prefixes, embed, model.stop, sampling.max_duration, choose, rows=rows, guidance=guide)
+    embed, stop, steps, guide = level_zero_embedding(model), model.stop, sampling.max_duration, guidance(sampling)
+    dice, guards = [response.dice for response in responses], [response.guard for response in responses]
+    if sampling.beam_width > 1:
+        saying = BeamSearch(model, embed, sampling, guide).replies(prefixes, guards)
+    else:
+        choose, watched = LevelZeroChoice(sampling, stop, dice, guards), sampling.entropix_sampling
+        saying = replies(model, prefixes, embed, stop, steps, choose, rows=rows, guidance=guide, watched=watched)
     return inside(lambda: at_level(model, 0, sampling.use_lora), saying)
 
 
