@@ -43,7 +43,7 @@ def test_the_exponent_is_the_published_sum() -> None:
         (1.3, 6.0, 12),  # 1024^-0.3 = 1/8: (0.3 * 64 / (7/8))^(1/1.3) = 10.75
         (2.0, 4.0, 5),  # (16 / (1 - 1/1024))^(1/2) = 4.002
         (1.0, 4.0, 3),  # the limit of e to 0: 16 / ln 1024 = 2.31
-        (0.5, 4.0, 2),  # (-0.5 * 16 / (1 - 32))^2 = 0.0666
+        (0.5, 4.0, 1),  # (-0.5 * 16 / (1 - 32))^2 = 0.0666
         (0.5, 9.0, 69),  # (-0.5 * 512 / (1 - 32))^2 = 68.2
         (1.3, 30.0, 1025),
         (0.0, 9.0, 1),
@@ -70,11 +70,11 @@ def said(logits: Tensor, tau: float, eta: float = 0.1, steps: int = 2000) -> lis
     return reply.ids
 
 
-@pytest.mark.parametrize("tau", [2.0, 3.0, 4.5])
+@pytest.mark.parametrize("tau", [3.0, 4.0, 5.0])
 def test_the_mean_surprise_approaches_the_target(tau: float) -> None:
-    """The predictions by themselves have a surprise of 5.9 bits."""
+    """The predictions by themselves have a surprise of 6.8 bits, and the likeliest id one of 2.5."""
     probabilities = zipf(1.1)[torch.randperm(1024, generator=torch.Generator().manual_seed(0))]
-    assert float(-(probabilities * probabilities.log2()).sum()) == pytest.approx(5.9, abs=0.1)
+    assert float(-(probabilities * probabilities.log2()).sum()) == pytest.approx(6.8, abs=0.1)
     ids = said(probabilities.log().float(), tau)
     assert float(-probabilities[ids[500:]].log2().mean()) == pytest.approx(tau, abs=0.1)
 

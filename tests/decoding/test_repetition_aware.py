@@ -30,10 +30,10 @@ def test_a_share_above_the_threshold_is_drawn_anew_and_one_at_it_is_not() -> Non
 def test_the_second_draw_follows_the_whole_prediction() -> None:
     """Neither the temperature of the first, by which it is always id 0, nor its filter holds."""
     sampling = SamplingConfig(ar_temperature=0.0, top_k=1, ras_window=4, ras_threshold=0.5)
-    sampler, history = RepetitionAware(sampling, seeded(5, 1)), [0] * 20_000
-    replies = [Reply(0, history[: 4 + n]) for n in range(4000)]
-    drawn = torch.tensor(sampler(PREDICTION.expand(4000, -1), replies))
-    torch.testing.assert_close(torch.bincount(drawn, minlength=5) / 4000, PREDICTION.softmax(-1), atol=0.03, rtol=0)
+    sampler, history = RepetitionAware(sampling, seeded(5, 1)), [0] * 2000
+    replies = [Reply(0, history[: 4 + n]) for n in range(1500)]
+    drawn = torch.tensor(sampler(PREDICTION.expand(1500, -1), replies))
+    torch.testing.assert_close(torch.bincount(drawn, minlength=5) / 1500, PREDICTION.softmax(-1), atol=0.04, rtol=0)
 
 
 def test_a_short_history_counts_as_a_part_of_the_window() -> None:

@@ -61,10 +61,7 @@ class SamplingConfig:
         0.0, "Power of the length by which stopping gets harder (above 0) or easier (below 0).", at_least=-2, at_most=2
     )
     beam_width: int = setting(
-        0,
-        "Ways to go on with level 0 that are followed at once, to say the best; 0 and 1: one.",
-        at_least=0,
-        at_most=100,
+        0, "Hypotheses of level 0 followed at once to say the best; 0 and 1 follow one.", at_least=0, at_most=100
     )
     beam_length_power: float = setting(
         1.0, "Power of the length that a hypothesis's log-probability is divided by.", at_least=0, at_most=2
