@@ -113,6 +113,10 @@ def test_several_sentences_are_longer_than_one(speak: Speak, weights: str) -> No
         (("həloʊ", "inference.language=en-uss"), "language 'en-uss' is not known, allowed: .*nearest: en-us"),
         (("həloʊ", "inference.text_language=de"), "text_language=de needs phonemes=false"),
         (("həloʊ", "", "-", "inference.retries=2"), "inference.retries=2: what was heard cannot be said again"),
+        (
+            ("həloʊ", "inference.retries=2", "inference.beam_width=4"),
+            "inference.retries=2 does not go with beam_width=4",
+        ),
         (("həloʊ", "noise.safetensors"), "noise.safetensors: no such voice"),
         (
             ("həloʊ", "inference.refine_on_stop=true", "inference.chunk_frames=9"),

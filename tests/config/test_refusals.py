@@ -95,6 +95,18 @@ REFUSED = {
     "+model.loss_factors.rep=1": ["model.loss_factors.rep", "allowed: text, prom, resp", "nearest: resp"],
     "+model.loss_factors.resp=x": ["model.loss_factors.resp=x"],
     "model.loss_factors={resp:1}": ["+model.loss_factors.resp="],
+    "evaluation.kwargs.beam_width=4 evaluation.kwargs.ras_window=10": ["beam_width=4 does not go with ras_window=10"],
+    "evaluation.kwargs.beam_width=4 evaluation.kwargs.chunk_frames=9": ["beam_width=4 needs chunk_frames=0, not 9"],
+    "evaluation.kwargs.beam_width=101": ["beam_width=101 is out of range", "at least 0, at most 100"],
+    "evaluation.kwargs.ras_window=9 evaluation.kwargs.modality=nar-len": ["ras_window=9 does not go with modality=nar"],
+    "evaluation.kwargs.entropix_sampling=true evaluation.kwargs.ar_temperature=0": [
+        "entropix_sampling=true needs ar_temperature above 0"
+    ],
+    "evaluation.kwargs.entropix_sampling=true evaluation.kwargs.min_ar_temperature=0.5": [
+        "min_ar_temperature=0.5 does not go with entropix_sampling=true"
+    ],
+    "evaluation.kwargs.mirostat_tau=3": ["mirostat_tau=3.0 needs mirostat_eta above 0"],
+    "model=ar+nar-mamba2-8 evaluation.kwargs.entropix_sampling=true": ["needs attention, model.arch_type=mamba2 has"],
     "evaluation.kwargs.modality=nar-len": ["evaluation.kwargs.modality=nar-len needs len among model.capabilities"],
     "model=nar-len-llama-8 evaluation.kwargs.modality=ar+nar": ["modality=ar+nar needs ar among model.capabilities"],
     "dataset.tasks_list=[tts,len]": ["dataset.tasks_list=['tts', 'len'] needs len among model.capabilities"],

@@ -119,3 +119,23 @@ def test_the_latest_layer_is_the_last_one_computed() -> None:
     latest = replace(SKIPPING, layer_skip_exit_layer=1, max_levels=0)
     generate_speech(model, REQUESTS[:1], latest, 0)
     assert len(passes) <= 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"speculative_layers": 2, "mirostat_tau": 3.0, "mirostat_eta": 0.1}, "does not go with mirostat_tau=3.0"),
+        ({"speculative_layers": 2, "beam_width": 4}, "speculative_layers=2 does not go with beam_width=4"),
+        ({"layer_skip": True, "beam_width": 4}, "layer_skip=true does not go with beam_width=4"),
+    ],
+)
+def test_samplers_that_need_every_layer_or_code_are_refused(settings: dict[str, Any], told: str) -> None:
+    assert any(told in line for line in problems(SamplingConfig(**settings), "inference."))
+    assert not list(problems(SamplingConfig(speculative_layers=2, ras_window=10), "inference."))
+
+
+def test_models_that_say_several_codes_a_step_refuse_to_leave_layers_out() -> None:
+    model = tiny_model({"causal_size": 2}, size=LAYERS)
+    for settings, told in (({"layer_skip": True}, "layer_skip=true"), ({"beam_width": 3}, "beam_width=3")):
+        with pytest.raises(ConfigError, match=f"{told} does not go with weights of model.experimental.causal_size=2"):
+            say(model, replace(DRAWN, **settings))

@@ -64,5 +64,7 @@ class InferenceConfig(SamplingConfig):
         yield from super().problems()
         if self.phonemes and self.text_language is not None:
             yield f"text_language={self.text_language} needs phonemes=false: phonemes are of no language"
+        if self.retries and self.beam_width > 1:
+            yield f"retries={self.retries} does not go with beam_width={self.beam_width}, which finds the same again"
         if self.amp and self.weight_dtype not in (WeightDtype.float16, WeightDtype.bfloat16):
             yield "amp=true needs weight_dtype=float16 or weight_dtype=bfloat16"

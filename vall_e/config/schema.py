@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .architectures import WITHOUT_MLP
+from .architectures import RECURRENT, WITHOUT_MLP
 from .chosen_optimizer import optimizer_problems
 from .codec import AUDIO_BACKENDS_NEED, CODEC_FACTS, AudioBackend, CodecConfig
 from .dataset import DatasetConfig
@@ -59,6 +59,7 @@ class Config:
         yield from self._tokenizer_problems()
         yield from self._device_problems()
         yield from self._task_problems()
+        yield from self._sampling_problems()
         yield from self._optimization_problems()
         yield from self._adapter_problems()
         yield from self._teacher_problems()
@@ -108,6 +109,8 @@ class Config:
                 f"model.loss_factors={self.model.loss_factors} has no len, which dataset.tasks_list="
                 f"{self.dataset.tasks_list} is to learn: +model.loss_factors.len=1"
             )
+
+    def _sampling_problems(self) -> Iterator[str]:
         modality = self.evaluation.kwargs.modality.lower()
         needed = {"nar-len": "len", "ar+nar": "ar"}.get(modality)
         if needed and needed not in self.model.capabilities:
@@ -115,6 +118,9 @@ class Config:
                 f"evaluation.kwargs.modality={modality} needs {needed} among model.capabilities="
                 f"{self.model.capabilities}"
             )
+        arch = self.model.arch_type.lower()
+        if self.evaluation.kwargs.entropix_sampling and arch in RECURRENT:
+            yield f"evaluation.kwargs.entropix_sampling=true needs attention, model.arch_type={arch} has none"
 
     def _adapter_problems(self) -> Iterator[str]:
         levels, named = self.model.resp_levels, dict[str, str]()

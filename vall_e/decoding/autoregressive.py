@@ -15,7 +15,7 @@ from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE
 
 from .guidance import Guidance
-from .opening import level_zero_embedding, open_sequences
+from .open_sequences import level_zero_embedding, open_sequences
 from .reply import Choose, Reply
 from .sequences import Embed, Sequences, closed_up
 
@@ -27,7 +27,7 @@ def replies(
     """Continue every prefix until it says `stop` or has `longest` ids, and yield its reply whenever that has grown.
 
     At most `rows` run at once; the next prefix is taken when one has ended. What is said to one does not depend on the
-    others. All prefixes are of one task.
+    others. All prefixes are of one task. Replies to watched sequences have their attention.
     """
     waiting, running = enumerate(prefixes), list[Reply]()
     while True:
@@ -37,6 +37,8 @@ def replies(
             running += [Reply(index, stop, longest) for index, _ in joining]
         if not running:
             return
+        for reply, attention in zip(running, sequences.attention, strict=False):
+            reply.attention = attention
         for reply, id in zip(running, choose(sequences.logits, running), strict=True):
             reply.hear(id)
             yield reply

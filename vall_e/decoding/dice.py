@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -38,3 +38,8 @@ class Dice:
 def seeded(seed: int, requests: int) -> Sequence[Dice]:
     """Dice for each request, all alike, so that one draws the same alone and in a batch."""
     return [Dice(seed) for _ in range(requests)]
+
+
+def throw_each(dice: Iterable[tuple[Dice, int]], stream: tuple[int, ...]) -> Tensor:
+    """One number of a stream from each, at its place: float64 [B]."""
+    return torch.cat([one.throw(stream, 1, place) for one, place in dice])

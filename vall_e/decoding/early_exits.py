@@ -21,8 +21,10 @@ from .sequences import Embed, Sequences
 class ExitingSequences(Sequences):
     """Sequences whose steps end at the first layer that is sure of its prediction."""
 
-    def __init__(self, model: VallE, embed: Embed, steps: int, guidance: Guidance | None, rule: ExitRule) -> None:
-        super().__init__(model, embed, steps, guidance)
+    def __init__(
+        self, model: VallE, embed: Embed, steps: int, guidance: Guidance | None, watched: bool, *, rule: ExitRule
+    ) -> None:
+        super().__init__(model, embed, steps, guidance, watched)
         self.rule = rule
         self.exiting: EarlyExit | None = None
 

@@ -13,11 +13,13 @@ from vall_e.models.lora.levels import at_level
 from vall_e.models.vall_e import VallE
 
 from .autoregressive import replies
+from .beam import BeamSearch
 from .dice import seeded
+from .guidance import guidance
 from .interleaved import TurnsChoice, frames_said
 from .level_zero import LevelZeroChoice
 from .masked import say_masked
-from .opening import open_level_zero
+from .open_sequences import level_zero_embedding, open_level_zero
 from .reply import Choose, Reply
 from .request import Part, Said, SpeechRequest
 from .response import Response, answer_in_full
@@ -73,20 +75,27 @@ def begin(model: VallE, requests: Sequence[SpeechRequest], sampling: SamplingCon
     """A response without frames for every request; ConfigError if the model cannot begin one so."""
     if model.cfg.experimental.interleave and any(request.continues for request in requests):
         raise ConfigError("weights of model.experimental.interleave=true begin every response anew")
+    if sampling.by_code and is_masked(model.cfg, sampling.modality):
+        raise ConfigError(f"{sampling.by_code[0]} needs level 0 code by code, which this model decodes masked")
     dice = seeded(seed, len(requests))
     return [Response(model, request, sampling, one) for request, one in zip(requests, dice, strict=True)]
 
 
 def say(model: VallE, responses: Sequence[Response], sampling: SamplingConfig, rows: int) -> Iterator[Reply]:
-    """Level 0 code by code, or all levels in turns, as `replies` does, by the adapters of level 0."""
+    """Level 0 code by code or by beams, or all levels in turns, as `replies` does, by the adapters of level 0."""
     dice, guards = [response.dice for response in responses], [response.guard for response in responses]
-    turns = model.cfg.resp_levels if model.cfg.experimental.interleave else 1
-    choose: Choose = LevelZeroChoice(sampling, model.stop, dice, guards)
-    if turns > 1:
-        choose = TurnsChoice(model, sampling, dice, guards)
     prefixes = (response.request.for_level_zero() for response in responses)
     sequences = open_level_zero(model, sampling)
-    saying = replies(sequences, prefixes, model.stop, sampling.max_duration * turns, choose, rows)
+    if sampling.beam_width > 1:
+        embed = level_zero_embedding(model)
+        saying = BeamSearch(model, embed, sampling, guidance(sampling)).replies(prefixes, guards)
+    elif model.cfg.experimental.interleave:
+        choose: Choose = TurnsChoice(model, sampling, dice, guards)
+        longest = sampling.max_duration * model.cfg.resp_levels
+        saying = replies(sequences, prefixes, model.stop, longest, choose, rows)
+    else:
+        choose = LevelZeroChoice(sampling, model.stop, dice, guards)
+        saying = replies(sequences, prefixes, model.stop, sampling.max_duration, choose, rows)
     return inside(lambda: at_level(model, 0, sampling.use_lora), saying)
 
 

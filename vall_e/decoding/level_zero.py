@@ -4,36 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from vall_e.config.sampling import SamplingConfig
 
-from .dice import Dice
+from .dice import Dice, throw_each
+from .entropix import Entropix
 from .finish import Guard
-from .penalties import penalise, penalises
-from .reply import Reply
+from .mirostat import Mirostat
+from .penalties import penalise_each
+from .repetition_aware import RepetitionAware
+from .reply import Choose, Reply
 from .samplers import level_zero_draw, pick
 
 
 class LevelZeroChoice:
-    """Penalties, filters, a draw, and a guard that ends what goes on for too long; a `Choose`.
+    """Penalties, a sampler, and a guard that ends what goes on for too long; a `Choose`.
 
     dice, guards: one for each request.
     """
 
     def __init__(self, sampling: SamplingConfig, stop: int, dice: Sequence[Dice], guards: Sequence[Guard]) -> None:
-        self.sampling, self.stop, self.dice, self.guards = sampling, stop, dice, guards
-        self.draw = level_zero_draw(sampling)
+        self.sampling, self.stop, self.guards = sampling, stop, guards
+        self.sampler = sampler(sampling, stop, dice)
 
     def __call__(self, logits: Tensor, replies: Sequence[Reply]) -> list[int]:
         """The next code of each reply, or `stop`: logits [B, V]."""
-        if penalises(self.sampling):
-            rows = zip(logits.unbind(), replies, strict=True)
-            logits = torch.stack([penalise(row, reply.ids, self.stop, self.sampling) for row, reply in rows])
-        thrown = torch.cat([self.dice[reply.index].throw((0,), 1, len(reply.ids)) for reply in replies])
-        drawn = pick(logits, self.draw, thrown).tolist()
+        logits = penalise_each(logits, [reply.ids for reply in replies], self.stop, self.sampling)
         return [
             self.stop if self.guards[reply.index].verdict(reply.ids) else code
-            for reply, code in zip(replies, drawn, strict=True)
+            for reply, code in zip(replies, self.sampler(logits, replies), strict=True)
         ]
+
+
+def sampler(sampling: SamplingConfig, stop: int, dice: Sequence[Dice]) -> Choose:
+    """The sampler that the settings name; a codebook has `stop` codes."""
+    if sampling.entropix_sampling:
+        return Entropix(sampling, dice)
+    if sampling.mirostat_tau:
+        return Mirostat(sampling, stop, dice)
+    return RepetitionAware(sampling, dice) if sampling.ras_window else Plain(sampling, dice)
+
+
+class Plain:
+    """Filters and a draw; a `Choose`."""
+
+    def __init__(self, sampling: SamplingConfig, dice: Sequence[Dice]) -> None:
+        self.draw, self.dice = level_zero_draw(sampling), dice
+
+    def __call__(self, logits: Tensor, replies: Sequence[Reply]) -> list[int]:
+        """The next id of each reply: logits [B, V]."""
+        thrown = throw_each(((self.dice[reply.index], len(reply.ids)) for reply in replies), (0,))
+        ids: list[int] = pick(logits, self.draw, thrown).tolist()
+        return ids

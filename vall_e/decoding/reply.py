@@ -1,4 +1,4 @@
-"""How a sequence goes on, and who decides. B sequences that are running, V ids of a head."""
+"""How a sequence goes on, and who decides. B sequences that are running, V ids of a head, H heads, S places."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 class Reply:
     """The `ids` that continue one sequence; it has `ended` when it said `stop` or had as many as `longest`.
 
-    index: which of the prefixes it continues.
+    index: which of the prefixes it continues; attention: float32 [H, S], that of its newest position, if it is watched.
     """
 
     index: int
@@ -20,6 +20,7 @@ class Reply:
     longest: int
     ids: list[int] = field(default_factory=list)
     ended: bool = False
+    attention: Tensor | None = None
 
     def hear(self, id: int) -> None:
         """Go on with an id."""

@@ -6,10 +6,14 @@ Axes: B sequences, d model width, V ids of a head.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from vall_e.errors import ConfigError
+from vall_e.models.backbones.backbone import Cache
+from vall_e.models.backbones.kv_cache import KVCache
 from vall_e.models.layout import Layout, ModelInput
 from vall_e.models.vall_e import VallE
 
@@ -24,10 +28,13 @@ class Sequences:
     """A batch whose every sequence has predictions for its next id: `logits` float32 [B, V].
 
     steps: ids each is expected to get. With guidance each has a twin, without text and prompt, that is told the same.
+    With `watched` there is `attention`, too: ConfigError if the model has none.
     """
 
-    def __init__(self, model: VallE, embed: Embed, steps: int, guidance: Guidance | None = None) -> None:
-        self.model, self.embed, self.steps = model, embed, steps
+    def __init__(
+        self, model: VallE, embed: Embed, steps: int, guidance: Guidance | None = None, watched: bool = False
+    ) -> None:
+        self.model, self.embed, self.steps, self.watched = model, embed, steps, watched
         self.guide = RunningGuidance(guidance) if guidance else None
         self.twins = 2 if self.guide else 1
         self.logits = torch.zeros(0, 0)
@@ -36,13 +43,22 @@ class Sequences:
     def __len__(self) -> int:
         return len(self.positions) // self.twins
 
+    @property
+    def attention(self) -> list[Tensor]:
+        """What the newest position of each sequence thinks of all S so far, before the softmax: float32 [H, S].
+
+        It is that of the last layer, with text and prompt.
+        """
+        scores = self.cache.scores if isinstance(self.cache, KVCache) else None
+        return (scores or [])[:: self.twins]
+
     def admit(self, prefixes: Sequence[ModelInput]) -> None:
         """Let sequences join behind those there are."""
         shown = [twin for p in prefixes for twin in ((p, unconditional(p)) if self.guide else (p,))]
         packed = self.model.pack(shown)
         if not self.positions:
             self.head = packed.layouts[0].head
-            self.cache = self.model.model.cache(max(packed.lengths) + self.steps, packed.embeddings)
+            self.cache = self._cache(max(packed.lengths) + self.steps, packed.embeddings)
         hidden = self.model.hidden(packed, self.cache.admit(packed.lengths))
         if self.guide:
             self.guide.admit(len(prefixes))
@@ -58,12 +74,16 @@ class Sequences:
 
     def advance(self, replies: Sequence[Reply], choose: Choose) -> Iterator[Reply]:
         """Tell every sequence the newest id of its reply; replies that got further ids on the way."""
+        self.extend([reply.ids[-1] for reply in replies])
+        return iter(())
+
+    def extend(self, ids: Sequence[int]) -> None:
+        """Tell every sequence an id."""
         rows = range(len(self))
-        told = torch.tensor([reply.ids[-1] for reply in replies for _ in range(self.twins)], device=self.model.device)
+        told = torch.tensor([id for id in ids for _ in range(self.twins)], device=self.model.device)
         positions = torch.tensor(self.positions, device=self.model.device)
         self.positions = [position + 1 for position in self.positions]
         self.logits = self.guided(self.step(self.embed(told), positions), rows)
-        return iter(())
 
     def step(self, vectors: Tensor, positions: Tensor) -> Tensor:
         """Predictions after one new position of each sequence and twin: [B, d], int64 [B] -> [B, V]."""
@@ -86,6 +106,15 @@ class Sequences:
         self.logits = self.logits[list(kept)]
         if self.guide:
             self.guide.select(kept)
+
+    def _cache(self, places: int, like: Tensor) -> Cache[Any]:
+        cache: Cache[Any] = self.model.model.cache(places, like)
+        if self.watched:
+            if not isinstance(cache, KVCache):
+                kind = self.model.cfg.arch_type
+                raise ConfigError(f"entropix_sampling=true does not go with arch_type={kind}, which has no attention")
+            cache.scores = []
+        return cache
 
 
 def next_position(model: VallE, layout: Layout) -> int:

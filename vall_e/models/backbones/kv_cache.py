@@ -6,6 +6,7 @@ Axes: B rows, N new positions of each, H heads, K heads of keys and values, S pl
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -20,15 +21,26 @@ def attention_dtype(like: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else like.dtype
 
 
+def attention_scores(q: Tensor, keys: Tensor) -> Tensor:
+    """q . k / sqrt(D) of one position each: q [..., H, D], keys [..., H, S, D] -> float32 [..., H, S]."""
+    # Not a matrix product, which mixed precision would round.
+    scores: Tensor = (q.float()[..., None, :] * keys.float()).sum(-1) / q.shape[-1] ** 0.5
+    return scores
+
+
 class KVCache:
     """Keys and values of every layer, [B, K, S, D] each, and how many places of each row are filled.
 
     Room for rows and places grows as it is needed; `places` is how many are expected.
+
+    scores: float32 [H, filled] of each row, what its newest position thinks of every place before the softmax, in the
+    layer that was computed last; None, as long as no list is put there, keeps none.
     """
 
     def __init__(self, layers: int, heads: int, places: int, width: int, like: Tensor) -> None:
         self.places = places
         self.filled: list[int] = []
+        self.scores: list[Tensor] | None = None
         self.keys, self.values = (
             like.new_zeros((layers, 0, heads, places, width), dtype=attention_dtype(like)) for _ in range(2)
         )
@@ -53,12 +65,15 @@ class KVCache:
     def select(self, rows: Sequence[int]) -> None:
         """See `Cache`."""
         moved = [(to, source) for to, source in enumerate(rows) if to != source]
+        self.filled = [self.filled[row] for row in rows]
+        self._reserve()
         if moved:
             to, source = (list(places) for places in zip(*moved, strict=True))
-            longest = max(self.filled[row] for row in source)
+            longest = max(self.filled[row] for row in to)
             for store in (self.keys, self.values):
                 store[:, to, :, :longest] = store[:, source, :, :longest]
-        self.filled = [self.filled[row] for row in rows]
+        if self.scores is not None:
+            self.scores = [self.scores[row] for row in rows]
 
     def forget(self, counts: Sequence[int]) -> None:
         """Take back the newest places of each row."""
@@ -66,7 +81,7 @@ class KVCache:
 
     def _reserve(self) -> None:
         layers, rows, heads, places, width = self.keys.shape
-        wanted_rows, wanted_places = max(rows, len(self.filled)), max(places, *self.filled)
+        wanted_rows, wanted_places = max(rows, len(self.filled)), max([places, *self.filled])
         if (wanted_rows, wanted_places) == (rows, places):
             return
         for name in ("keys", "values"):
@@ -82,6 +97,7 @@ class AdmittingAttention:
     def __init__(self, cache: KVCache, rows: range) -> None:
         self.cache, self.rows = cache, rows
         self.lengths = [cache.filled[row] for row in rows]
+        self.ends = [end - 1 for end in accumulate(self.lengths)]
         self.packed = PackedAttention(self.lengths, [True] * len(rows))
 
     def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -90,6 +106,9 @@ class AdmittingAttention:
             pieces = torch.split(new.transpose(0, 1), self.lengths, 1)
             for row, length, piece in zip(self.rows, self.lengths, pieces, strict=True):
                 store[layer, row, :, :length] = piece
+        if self.cache.scores is not None:
+            keys, last = torch.split(shared(k, q.shape[1], 1).transpose(0, 1), self.lengths, 1), q[self.ends]
+            self.cache.scores[self.rows.start :] = list(map(attention_scores, last, keys))
         return self.packed(layer, q, k, v)
 
 
@@ -114,5 +133,8 @@ class StepAttention:
         keys[self.rows, :, self.newest] = k
         values[self.rows, :, self.newest] = v
         keys, values = (shared(x[:, :, : self.places], q.shape[2], 1) for x in (keys, values))
+        if self.cache.scores is not None:
+            scores = zip(attention_scores(q[:, -1], keys), self.cache.filled, strict=True)
+            self.cache.scores = [row[:, :filled] for row, filled in scores]
         out: Tensor = scaled_dot_product_attention(q.transpose(1, 2), keys, values, attn_mask=self.visible)
         return out.transpose(1, 2).flatten(0, 1).to(device)

@@ -16,10 +16,13 @@ from .several_ids import SeveralIds
 from .speculation import Speculation, SpeculativeSequences
 
 
-def open_sequences(model: VallE, embed: Embed, steps: int, guide: Guidance | None = None) -> Sequences:
+def open_sequences(
+    model: VallE, embed: Embed, steps: int, guide: Guidance | None = None, watched: bool = False
+) -> Sequences:
     """Sequences of ids that get as many at a step as the model was trained to say."""
-    kind = SeveralIds if model.cfg.experimental.causal_size > 1 else Sequences
-    return kind(model, embed, steps, guide)
+    if model.cfg.experimental.causal_size > 1:
+        return SeveralIds(model, embed, steps, guide)
+    return Sequences(model, embed, steps, guide, watched)
 
 
 def open_level_zero(model: VallE, sampling: SamplingConfig) -> Sequences:
@@ -35,11 +38,12 @@ def open_level_zero(model: VallE, sampling: SamplingConfig) -> Sequences:
     embed = level_zero_embedding(model)
     if model.cfg.experimental.causal_size > 1:
         refuse(sampling, f"model.experimental.causal_size={model.cfg.experimental.causal_size}")
+    watched = sampling.entropix_sampling
     if rule:
-        return ExitingSequences(model, embed, steps, guide, rule)
+        return ExitingSequences(model, embed, steps, guide, watched, rule=rule)
     if sampling.speculative_layers:
         return SpeculativeSequences(model, embed, steps, speculation(model, sampling))
-    return open_sequences(model, embed, steps, guide)
+    return open_sequences(model, embed, steps, guide, watched)
 
 
 def level_zero_embedding(model: VallE) -> Embed:
@@ -48,10 +52,12 @@ def level_zero_embedding(model: VallE) -> Embed:
 
 
 def refuse(sampling: SamplingConfig, trained: str) -> None:
-    """ConfigError for layers that are left out of models whose ids are not said one at a time by one head."""
-    for name in ("layer_skip", "speculative_layers"):
-        if value := getattr(sampling, name):
-            raise ConfigError(f"{name}={value} does not go with weights of {trained}")
+    """ConfigError for what wants ids that are said one at a time by one head."""
+    layers = {f"speculative_layers={sampling.speculative_layers}": sampling.speculative_layers > 0}
+    ways = {"layer_skip=true": sampling.layer_skip} | layers | dict.fromkeys(sampling.by_code, True)
+    for way, used in ways.items():
+        if used:
+            raise ConfigError(f"{way} does not go with weights of {trained}")
 
 
 def speculation(model: VallE, sampling: SamplingConfig) -> Speculation:
