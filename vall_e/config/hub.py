@@ -6,15 +6,12 @@ Nothing is fetched but what is named with `hf://`, and of that the files of a pr
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vall_e.errors import MissingExtra, WeightsError
 
 from .pretrained import CONFIG, read_config
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SCHEME = "hf://"
 PLACE = re.compile(r"hf://(?P<repository>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?", re.ASCII)

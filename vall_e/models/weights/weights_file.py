@@ -10,7 +10,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -20,9 +19,6 @@ from torch import Tensor
 from vall_e.atomic import replacing
 from vall_e.audio.codec import CodecIdentity
 from vall_e.config.model import ModelConfig
-from vall_e.config.model_experimental import ModelExperimentalConfig
-from vall_e.config.plain_data import mistyped, unknown
-from vall_e.config.seal import problems, unavailable
 from vall_e.config.weights_format import is_pickled
 from vall_e.errors import WeightsError
 from vall_e.models.lora.tensors import base_state_dict
@@ -33,6 +29,7 @@ from vall_e.text import IpaTokenizer, NaiveTokenizer, Tokenizer
 from .content import WeightsContent as WeightsContent
 from .fit import fit
 from .folder import read_folder, read_folder_metadata
+from .model_settings import parse_model_config
 from .pickled import read_pickled, write_pickled
 from .published import is_published, published_content
 from .safetensors_file import read_safetensors
@@ -148,21 +145,3 @@ def read_metadata(path: Path) -> dict[str, str]:
         return read_pickled(path, "weights")[0]
     with safe_open(path, framework="pt") as file:
         return file.metadata() or {}
-
-
-def parse_model_config(tree: dict[str, Any], path: Path) -> ModelConfig:
-    """Model settings from metadata; WeightsError for what this version does not know or allow."""
-    switches = tree["experimental"]
-    strangers = [*unknown(tree, ModelConfig), *unknown(switches, ModelExperimentalConfig, "experimental.")]
-    if strangers:
-        raise WeightsError(f"weights={path} carries the unknown setting {strangers[0]}: written by a newer version?")
-    found = [
-        *mistyped(tree, ModelConfig, "model."),
-        *mistyped(switches, ModelExperimentalConfig, "model.experimental."),
-    ]
-    if not found:
-        config = ModelConfig(**(tree | {"experimental": ModelExperimentalConfig(**switches)}))
-        found = [*problems(config, "model."), *unavailable(config, "model.")]
-    if found:
-        raise WeightsError(f"weights={path} carries settings this version does not allow: " + "; ".join(found))
-    return config
