@@ -22,7 +22,7 @@ from vall_e.config.help import help_text
 from vall_e.config.inference import SpokenTask
 from vall_e.config.schema import Config
 from vall_e.config.startup import open_job
-from vall_e.errors import ConfigError, WeightsError
+from vall_e.errors import ConfigError
 from vall_e.launch import launch
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def check_out(out: str, prompt: str) -> None:
 
 def speak(arguments: Arguments, cfg: Config) -> None:
     """Say the text and write a WAV file, or a WAV stream to standard output; or write a recording down."""
+    from vall_e.decoding.open_speaker import open_speaker
     from vall_e.decoding.voice import read_voice
 
     speaker = open_speaker(cfg)
@@ -98,25 +99,6 @@ def write_down(speaker: Speaker, arguments: Arguments) -> None:
     if arguments.prompt:
         raise ConfigError(f"inference.task=stt takes a recording alone, not {arguments.prompt}")
     print(speaker.write_down(read_voice(Path(arguments.text), speaker.codec, 0)))
-
-
-def open_speaker(cfg: Config) -> Speaker:
-    """What speaks with the weights of the settings."""
-    from vall_e.audio import open_codec
-    from vall_e.config.codec import AudioBackend
-    from vall_e.decoding.speaker import Speaker
-    from vall_e.device import choose_device
-    from vall_e.models.lora.loading import attach_trained
-    from vall_e.models.weights.weights_file import load_weights
-
-    if not cfg.weights:
-        raise ConfigError("weights=PATH is needed: a file exported by python -m vall_e.train")
-    weights = load_weights(Path(cfg.weights), choose_device(cfg.device))
-    if weights.codec.name not in AudioBackend.__members__:
-        raise WeightsError(f"weights={cfg.weights} speaks codes of the codec {weights.codec.name}, which is not known")
-    codec = open_codec(AudioBackend[weights.codec.name], cfg.codec, cfg.device)
-    attach_trained(weights.model, cfg.loras, weights.tokenizer, weights.codec)
-    return Speaker(weights, codec, cfg.inference)
 
 
 def speak_to_file(speaker: Speaker, text: str, voice: Tensor | None, seed: int, out: Path) -> None:

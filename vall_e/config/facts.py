@@ -14,6 +14,8 @@ from zipfile import is_zipfile
 
 from vall_e.errors import ConfigError, DataError
 
+from .hub import weights_path
+from .pretrained import read_config
 from .weights_format import is_pickled
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -52,11 +54,13 @@ def vocabulary_size(kind: str | None, path: str | None) -> int:
 
 
 def weights_settings(path: str) -> dict[str, Any]:
-    """The model settings that a weights file carries, {} if it carries none; ConfigError if it is no such file.
+    """The model settings that weights carry, {} if they carry none; ConfigError if it is no such file or folder.
 
     Of safetensors the header is read: eight bytes of its length, then JSON.
     """
-    file = Path(path)
+    file = weights_path(path)
+    if file.is_dir():
+        return read_config(file).model
     if not file.is_file():
         raise ConfigError(f"weights={path} is not a file")
     if is_pickled(file):

@@ -130,8 +130,8 @@ APPS = {
             ("run=runs/demo", "the newest checkpoint, with the moving average of the weights if there is one"),
             ("run=runs/demo dtype=bfloat16 weights_name=bf16", "half the size"),
             ("run=runs/demo tag=500 folder=old", "an older checkpoint, to another folder"),
+            ("run=runs/demo weights_format=pretrained weights_name=mine", "a folder with config.json, as on the hub"),
             ("weights=W.safetensors hf=true", "a folder that transformers reads"),
-            ("weights=W.safetensors split_classifiers=true weights_name=split", "a head for each RVQ level"),
             ("run=runs/voice export_lora=true", "the adapters of a run alone"),
             ("run=runs/voice merge_loras=true weights_name=merged", "weights that speak so without an adapter"),
             (

@@ -32,9 +32,11 @@ class Config:
     experimental: bool = setting(False, "Show what is being tried out.", needs="the web page")
     silent_errors: bool = setting(False, "Warn of speakers and splits that select nothing in place of stopping.")
     weights: str | None = setting(
-        None, "Weights file to start from; it carries its own model, tokenizer and codec settings."
+        None, "Weights to start from: a file, a folder or hf://owner/name; with model, tokenizer and codec settings."
     )
-    teacher: str | None = setting(None, "Weights file of the model that teaches this one.")
+    teacher: str | None = setting(
+        None, "Weights of the model that teaches this one: a file, a folder or hf://owner/name."
+    )
     weights_name: str = setting("fp32", "Stem of the exported weights file.")
     weights_format: str = setting(
         "safetensors", "Suffix of the exported weights file; pt and pth are pickled.", allowed=WEIGHTS_FORMATS

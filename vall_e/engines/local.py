@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
 
 from vall_e.audio.codec import CodecIdentity
+from vall_e.config.hub import weights_path
 from vall_e.config.schema import Config
 from vall_e.errors import MemoryExhausted
 from vall_e.models.distillation import Distillation, load_teacher
@@ -216,7 +217,9 @@ class LocalEngine(Engine):
     def _objective(self) -> Objective:
         if self.cfg.teacher is None:
             return loss_of
-        teacher = load_teacher(Path(self.cfg.teacher), self.model, self.tokenizer, self.codec, self.device)
+        teacher = load_teacher(
+            weights_path(self.cfg.teacher, "teacher"), self.model, self.tokenizer, self.codec, self.device
+        )
         return Distillation(teacher, self.cfg.hyperparameters)
 
     def _moving_average(self) -> MovingAverage | None:

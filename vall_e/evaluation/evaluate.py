@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vall_e.audio import open_codec
 from vall_e.audio.codec import CodecIdentity
+from vall_e.config.hub import weights_path
 from vall_e.config.schema import Config
 from vall_e.data.cursor import SampleCursor
 from vall_e.data.dataset import SpeechDataset
@@ -37,7 +38,7 @@ def evaluate(cfg: Config, folder: Path) -> float:
         )
     if not cfg.evaluation.size:
         raise ConfigError("evaluation.size=0 leaves nothing to evaluate, allowed here: at least 1")
-    weights = load_weights(Path(cfg.weights), choose_device(cfg.device))
+    weights = load_weights(weights_path(cfg.weights), choose_device(cfg.device))
     codec = open_codec(cfg.audio_backend, cfg.codec, cfg.device)
     check_codecs(cfg, weights.codec, codec.identity)
     attach_trained(weights.model, cfg.loras, weights.tokenizer, weights.codec)
