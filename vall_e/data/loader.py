@@ -77,14 +77,14 @@ class Loader:
             log.warning("Data, seed or batching differ from the saved run: going on with epoch %d", self._epoch)
 
     def recent(self, count: int) -> list[Sample]:
-        """The last `count` samples handed out in this epoch, then coming ones if those are too few.
+        """The last `count` samples handed out in this epoch, then coming ones if those are too few, all for tts.
 
         The position does not move, and what is returned follows from it alone.
         """
         past = [(self._epoch, i) for batch in self._sampler.batches(self._epoch)[: self._batch] for i in batch]
         coming = (key for batch in self._coming() for key in batch)
         keys = past[max(0, len(past) - count) :]
-        return [self._dataset[key] for key in keys + list(islice(coming, count - len(keys)))]
+        return [self._dataset.sample(i, epoch, "tts") for epoch, i in keys + list(islice(coming, count - len(keys)))]
 
     def close(self) -> None:
         """End the worker processes; the next batch starts them again."""

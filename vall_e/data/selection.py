@@ -21,7 +21,7 @@ Rows = npt.NDArray[np.int64]
 
 
 def select_rows(store: Store, cfg: DatasetConfig, split: str, *, tolerant: bool = False) -> Rows:
-    """Rows of `split`, "training" or "validation", whose speakers match the split's patterns, ascending: int64 [n].
+    """Rows of `split` whose speakers match its patterns, ascending: int64 [n].
 
     Training rows must also last as long as `duration_range` says, and belong to a speaker with enough of them. A
     pattern that no speaker matches is a DataError, or a warning if `tolerant`; a selection that leaves nothing is a
@@ -29,7 +29,7 @@ def select_rows(store: Store, cfg: DatasetConfig, split: str, *, tolerant: bool 
     """
     speaker = store.column("speaker")
     of_split = store.column("split") == store.info.splits.index(split)
-    patterns = cfg.training if split == "training" else cfg.validation
+    patterns: list[str] = getattr(cfg, split)
     wanted = _matching(store, np.unique(speaker[of_split]).tolist(), patterns, split, tolerant)
     rows = np.flatnonzero(of_split & np.isin(speaker, wanted))
     if split == "training":

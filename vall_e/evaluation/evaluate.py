@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 
 from vall_e.audio import open_codec
@@ -70,6 +71,14 @@ def _called(codec: CodecIdentity) -> str:
 
 def _samples(cfg: Config, weights: LoadedWeights, split: str) -> list[Sample]:
     store, rate = Path(cfg.dataset.hdf5_name), weights.codec.frame_rate
-    tokenizer, tolerant = weights.tokenizer, cfg.silent_errors
-    dataset = SpeechDataset(store, cfg.dataset, tokenizer, split, rate, cfg.seed, tolerant=tolerant)
+    dataset = SpeechDataset(
+        store,
+        cfg.dataset,
+        weights.tokenizer,
+        split,
+        rate,
+        cfg.seed,
+        tolerant=cfg.silent_errors,
+        open_codec=partial(open_codec, cfg.audio_backend, cfg.codec, cfg.dataset.reencode_device),
+    )
     return SampleCursor(dataset, cfg.seed).take(cfg.evaluation.size)

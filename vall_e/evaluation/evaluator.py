@@ -92,7 +92,7 @@ class Evaluator:
     def _judge(self, sample: Sample, codes: Tensor, place: Place) -> SampleResult:
         """Write the waves of a sample and compare them."""
         target, output = self._codec.decode(torch.from_numpy(sample.response)), self._codec.decode(codes.cpu())
-        prompt = self._codec.decode(torch.from_numpy(sample.prompt)) if len(sample.prompt) else torch.zeros(0)
+        prompt = self._codec.decode(torch.from_numpy(sample.heard)) if len(sample.heard) else torch.zeros(0)
         for file, wave in ((place.target, target), (place.output, output), (place.prompt, prompt)):
             if wave is not prompt or len(prompt):
                 write_wav(place.folder / file, wave.numpy(), self._rate)
@@ -123,7 +123,7 @@ class Evaluator:
 def _request(sample: Sample) -> SpeechRequest:
     return SpeechRequest(
         tokens=torch.from_numpy(sample.tokens),
-        prompt=torch.from_numpy(sample.prompt) if len(sample.prompt) else None,
+        prompt=torch.from_numpy(sample.heard) if len(sample.heard) else None,
         lang=language_id(sample.language),
     )
 

@@ -2,7 +2,7 @@
 
 A separator vector stands between consecutive segments (square brackets: only if the model has the capability):
 
-    tts   text · [lang] · level · prom · [tone] · resp
+    tts   text · [lang] · level · prom · [tone] · resp    (tts-c, ns, sr, tse, cse and nse, too)
     len   text · [lang] · level · prom · [tone] · len
     stt   resp · [lang] · level · text
 

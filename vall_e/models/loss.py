@@ -75,7 +75,7 @@ def predictions(
     """Everything the batch predicts, segment by segment.
 
     A causal head reads a prediction one position earlier, so the first id of a segment is read at the separator
-    before it. Inputs are ignored only for tasks that have an output of their own (tts, stt, len).
+    before it. With `ignore_inputs` the output segment alone is learnt, in every task.
     """
     found, offset = [], 0
     for index, (sample, layout) in enumerate(zip(samples, layouts, strict=True)):
