@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch.utils.data
 
 from vall_e.config.dataset import DatasetConfig
@@ -14,6 +16,7 @@ from vall_e.text.tokenizer import Tokenizer
 from .prompt import Codes, PromptCandidates, draw_prompt
 from .sample import Sample
 from .selection import Rows, select_rows
+from .similar_file import Indices
 from .store import Store
 from .tasks import TASKS
 
@@ -49,11 +52,12 @@ class SpeechDataset(torch.utils.data.Dataset[Sample]):
         self._rows = select_rows(self.store, cfg, split, tolerant=tolerant)
         speakers = self.store.column("speaker")
         self._speaker = speakers[self._rows]
-        self._candidates = self._prompt_candidates(speakers)
+        prompts = self._prompt_rows()
+        self._candidates = PromptCandidates(prompts, speakers[prompts])
+        self._may_prompt = np.zeros(len(self.store), np.bool_)
+        self._may_prompt[prompts] = True
         self.durations = self.store.frames[self._rows] / frame_rate
-        self.speakers = sorted({self.store.info.speakers[number] for number in set(self._speaker.tolist())})
-        place = {name: place for place, name in enumerate(self.speakers)}
-        self.speaker_ids = np.array([place[self.store.info.speakers[number]] for number in self._speaker.tolist()])
+        self.speakers, self.speaker_ids = _in_order(self.store.info.speakers, self._speaker)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -80,14 +84,29 @@ class SpeechDataset(torch.utils.data.Dataset[Sample]):
             response=codes.response,
         )
 
+    def similar(self, index: int) -> Indices:
+        """Rows of the store that sound like utterance `index`, nearest first, -1 where there is none: int32 [k].
+
+        A row that may not prompt in this split is -1, too. DataError if the store has no similar utterances.
+        """
+        rows = self.store.similar(int(self._rows[index]))
+        return np.where(self._may_prompt[rows] & (rows >= 0), rows, np.int32(-1))
+
     def _draw_prompt(self, rng: np.random.Generator, index: int) -> Codes:
         speaker, row = int(self._speaker[index]), int(self._rows[index])
         rows = self._candidates.draw(rng, row, speaker, self._cfg.prompt_max_samples)
         return draw_prompt(rng, self.store, rows, self._cfg, self._frame_rate)
 
-    def _prompt_candidates(self, speakers: np.ndarray[tuple[int], np.dtype[np.int32]]) -> PromptCandidates:
+    def _prompt_rows(self) -> Rows:
         """Training is prompted by training speech alone; a validation speaker may have too little of its own split."""
-        rows: Rows = self._rows
-        if self.split != "training":
-            rows = np.flatnonzero(self.store.column("split") != self.store.info.splits.index("noise"))
-        return PromptCandidates(rows, speakers[rows])
+        if self.split == "training":
+            return self._rows
+        return np.flatnonzero(self.store.column("split") != self.store.info.splits.index("noise"))
+
+
+def _in_order(names: Sequence[str], numbers: npt.NDArray[np.int32]) -> tuple[list[str], Rows]:
+    """The names that `numbers` [n] point to, sorted, and where each is among those: int64 [n]."""
+    present = sorted(np.flatnonzero(np.bincount(numbers)).tolist(), key=lambda number: names[number])
+    place = np.zeros(len(names), np.int64)
+    place[present] = np.arange(len(present))
+    return [names[number] for number in present], place[numbers]
