@@ -8,6 +8,8 @@ from typing import Any
 import h5py
 import numpy.typing as npt
 
+PIECE_ROWS = 1 << 20
+
 
 class ChunkedFile:
     """The same reading as `ColumnFile`. What h5py raises for damage is raised as OSError."""
@@ -15,6 +17,7 @@ class ChunkedFile:
     def __init__(self, path: Path) -> None:
         self._file = h5py.File(path, "r", locking=False)
         self.attributes: dict[str, Any] = dict(self._file.attrs)
+        self.columns = tuple(self._file)
 
     def read(self, name: str, start: int, stop: int) -> npt.NDArray[Any]:
         """Rows `start` to `stop` of a column."""
@@ -27,6 +30,15 @@ class ChunkedFile:
     def whole(self, name: str) -> npt.NDArray[Any]:
         """A column from its first row to its last."""
         return self.read(name, 0, len(self._file[name]))
+
+    def intact(self, name: str) -> bool:
+        """Whether a column can be read; it is, in pieces."""
+        try:
+            for start in range(0, len(self._file[name]), PIECE_ROWS):
+                self.read(name, start, start + PIECE_ROWS)
+        except OSError:
+            return False
+        return True
 
     def close(self) -> None:
         """Close the file."""

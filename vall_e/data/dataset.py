@@ -54,8 +54,6 @@ class SpeechDataset(torch.utils.data.Dataset[Sample]):
         self._speaker = speakers[self._rows]
         prompts = self._prompt_rows()
         self._candidates = PromptCandidates(prompts, speakers[prompts])
-        self._may_prompt = np.zeros(len(self.store), np.bool_)
-        self._may_prompt[prompts] = True
         self.durations = self.store.frames[self._rows] / frame_rate
         self.speakers, self.speaker_ids = _in_order(self.store.info.speakers, self._speaker)
 
@@ -85,12 +83,8 @@ class SpeechDataset(torch.utils.data.Dataset[Sample]):
         )
 
     def similar(self, index: int) -> Indices:
-        """Rows of the store that sound like utterance `index`, nearest first, -1 where there is none: int32 [k].
-
-        A row that may not prompt in this split is -1, too. DataError if the store has no similar utterances.
-        """
-        rows = self.store.similar(int(self._rows[index]))
-        return np.where(self._may_prompt[rows] & (rows >= 0), rows, np.int32(-1))
+        """Rows of the store, of any split, that sound like utterance `index`: see `Store.similar`."""
+        return self.store.similar(int(self._rows[index]))
 
     def _draw_prompt(self, rng: np.random.Generator, index: int) -> Codes:
         speaker, row = int(self._speaker[index]), int(self._rows[index])

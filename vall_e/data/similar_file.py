@@ -55,9 +55,9 @@ class SimilarFile:
         found: Scores = self._columns.read("scores", row, row + 1)[0]
         return found
 
-    def all_indices(self) -> Indices:
-        """int32 [N, k]."""
-        return self._columns.whole("indices")
+    def damaged_columns(self) -> list[str]:
+        """Columns whose checksum does not hold."""
+        return [name for name in self._columns.columns if not self._columns.intact(name)]
 
     def close(self) -> None:
         """Close the file."""

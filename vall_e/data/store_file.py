@@ -23,12 +23,12 @@ DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError
 
 class StoreFile:
     """A store in one file, a shard, or an index of shards. DataError if it is missing, foreign, damaged or of another
-    version. Rows are verified as they are read."""
+    version. Rows are verified as they are read, where `verifies` holds: version 1 has no checksums of rows."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._columns = _open_columns(path)
-        self._verifies = isinstance(self._columns, ColumnFile)
+        self.verifies = isinstance(self._columns, ColumnFile)
         try:
             self.info: StoreInfo = read_info(self._columns.attributes)
         except DAMAGE as error:
@@ -45,6 +45,10 @@ class StoreFile:
             return self._columns.whole(name)
         except DAMAGE as error:
             raise self.damaged(error) from error
+
+    def damaged_columns(self) -> list[str]:
+        """Columns that cannot be read, or whose checksum does not hold."""
+        return [name for name in self._columns.columns if not self._columns.intact(name)]
 
     def codes(self, row: int) -> npt.NDArray[np.int16]:
         """Codes of one row: int16 [T, Q]."""
@@ -106,7 +110,7 @@ class StoreFile:
             raise self.damaged(error) from error
 
     def _verify(self, name: str, row: int, crc32: int) -> None:
-        if self._verifies and int(self._rows(name, row, row + 1)[0]) != crc32:
+        if self.verifies and int(self._rows(name, row, row + 1)[0]) != crc32:
             raise self.damaged(OSError(f"the {name} of row {row} does not hold"))
 
 
