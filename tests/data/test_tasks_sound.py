@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vall_e.config.dataset import TASKS, DatasetConfig
+from vall_e.config.dataset import DatasetConfig
 from vall_e.data.loader import open_loader
 from vall_e.data.mixing import repeated
 from vall_e.data.sample import Sample
@@ -147,7 +147,7 @@ def test_what_is_encoded_anew_sounds_as_what_was_joined(sounds: Path, ear: Ear):
 
 
 EVERYTHING = {
-    "tasks_list": list(TASKS),
+    "tasks_list": ["tts", "ns", "sr", "tse", "nse"],
     "prompt_continuous_utterance_p": 0.3,
     "prompt_inject_noise": True,
     "resps_max_samples": 2,
@@ -160,7 +160,7 @@ def test_workers_threads_and_a_restart_change_nothing_that_is_mixed(sounds: Path
     dataset = open_sounds(sounds, **EVERYTHING)
     alone = open_loader(dataset, DatasetConfig(workers=0), 4, 0)
     whole = [sample for batch in islice(alone, 4) for sample in batch]
-    assert {sample.task for sample in whole} >= {"tts", "ns", "sr", "tse", "nse"}
+    assert {sample.task for sample in whole} == {"tts", "ns", "sr", "tse", "nse"}
     begun = open_loader(dataset, DatasetConfig(workers=2), 4, 0)
     first = [sample for batch in islice(begun, 1) for sample in batch]
     state = begun.state_dict()

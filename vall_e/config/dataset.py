@@ -30,7 +30,6 @@ TASKS = ("tts", "tts-c", "stt", "len", "ns", "sr", "tse", "cse", "nse")
 NOISY_TASKS = frozenset({"ns", "sr", "nse"})
 TASK_ROWS = {"tts": 1, "tts-c": 2, "stt": 9, "len": 1, "ns": 3, "sr": 4, "tse": 5, "cse": 8, "nse": 8}
 """Rows of the task embedding that a task needs at least."""
-SIMILARITY = "an index of similar utterances in the dataset"
 
 
 @dataclass(kw_only=True)
@@ -80,10 +79,10 @@ class DatasetConfig:
         at_most=1,
     )
     prompt_similar_p: float = setting(
-        0.0, "Chance to prompt with a similar utterance.", at_least=0, at_most=1, needs=SIMILARITY
+        0.0, "Chance to prompt with a similar utterance, which the dataset must know.", at_least=0, at_most=1
     )
-    prompt_similar_top_k: int = setting(1, "Nearest utterances it is drawn from.", at_least=1, needs=SIMILARITY)
-    prompt_similar_top_k_offset: int = setting(0, "Nearest utterances that are skipped.", at_least=0, needs=SIMILARITY)
+    prompt_similar_top_k: int = setting(1, "Nearest utterances it is drawn from.", at_least=1)
+    prompt_similar_top_k_offset: int = setting(0, "Nearest utterances that are skipped.", at_least=0)
     prompt_inject_noise: bool = setting(False, "Mix noise into prompts.")
     resps_max_samples: int = setting(1, "Utterances of a speaker joined into one target at most.", at_least=1)
     resps_append_p: float = setting(1.0, "Chance of such joining.", at_least=0, at_most=1)

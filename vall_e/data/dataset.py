@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch.utils.data
 
 from vall_e.config.dataset import DatasetConfig
@@ -14,6 +16,7 @@ from vall_e.text.tokenizer import Tokenizer
 from .mixing import OpenCodec
 from .sample import Sample
 from .selection import Rows, select_rows
+from .similar_file import Indices
 from .store import Store
 from .tasks.maker import SampleMaker
 
@@ -50,12 +53,10 @@ class SpeechDataset(torch.utils.data.Dataset[Sample]):
         self._rows = select_rows(self.store, cfg, split, tolerant=tolerant)
         speakers = self.store.column("speaker")
         self._speaker = speakers[self._rows]
-        around = self._rows_around()
-        self._maker = SampleMaker(self.store, cfg, tokenizer, around, speakers[around], open_codec=open_codec)
+        prompts = self._prompt_rows()
+        self._maker = SampleMaker(self.store, cfg, tokenizer, prompts, speakers[prompts], open_codec=open_codec)
         self.durations = self.store.frames[self._rows] / frame_rate
-        self.speakers = sorted({self.store.info.speakers[number] for number in set(self._speaker.tolist())})
-        place = {name: place for place, name in enumerate(self.speakers)}
-        self.speaker_ids = np.array([place[self.store.info.speakers[number]] for number in self._speaker.tolist()])
+        self.speakers, self.speaker_ids = _in_order(self.store.info.speakers, self._speaker)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -74,8 +75,20 @@ class SpeechDataset(torch.utils.data.Dataset[Sample]):
         drawn = self._cfg.tasks_list[int(rng.integers(len(self._cfg.tasks_list)))].lower()
         return self._maker.make(rng, self.row(index), int(self._speaker[index]), task or drawn)
 
-    def _rows_around(self) -> Rows:
+    def similar(self, index: int) -> Indices:
+        """Rows of the store, of any split, that sound like utterance `index`: see `Store.similar`."""
+        return self.store.similar(self.row(index))
+
+    def _prompt_rows(self) -> Rows:
         """Training is prompted by training speech alone; a validation speaker may have too little of its own split."""
         if self.split == "training":
             return self._rows
         return np.flatnonzero(self.store.column("split") != self.store.info.splits.index("noise"))
+
+
+def _in_order(names: Sequence[str], numbers: npt.NDArray[np.int32]) -> tuple[list[str], Rows]:
+    """The names that `numbers` [n] point to, sorted, and where each is among those: int64 [n]."""
+    present = sorted(np.flatnonzero(np.bincount(numbers)).tolist(), key=lambda number: names[number])
+    place = np.zeros(len(names), np.int64)
+    place[present] = np.arange(len(present))
+    return [names[number] for number in present], place[numbers]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -10,9 +10,6 @@ import numpy.typing as npt
 from vall_e.config.dataset import DatasetConfig
 
 from .selection import Rows
-
-SimilarTo = Callable[[int], npt.NDArray[np.int32]]
-"""Rows most like a row, the nearest first; a negative number stands for none: int32 [k]."""
 
 
 class PromptCandidates:
@@ -61,7 +58,7 @@ def draw_length(rng: np.random.Generator, cfg: DatasetConfig, frame_rate: float)
 def draw_similar(
     rng: np.random.Generator, nearest: npt.NDArray[np.int32], usable: Rows, taken: Collection[int], cfg: DatasetConfig
 ) -> int | None:
-    """One of the `nearest` that is usable and not taken, or None.
+    """One of the `nearest` int32 [k] that is usable and not taken, or None; negative numbers stand for none.
 
     Of those as many are skipped as `prompt_similar_top_k_offset` says, unless none would be left.
     """

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from vall_e.config.dataset import NOISY_TASKS, DatasetConfig
 from vall_e.data.mixing import Mixer, OpenCodec
-from vall_e.data.prompt import PromptCandidates, SimilarTo
+from vall_e.data.prompt import PromptCandidates
 from vall_e.data.sample import Sample
 from vall_e.data.selection import Rows, select_rows
 from vall_e.data.store import Store
@@ -29,7 +29,7 @@ class SampleMaker:
     """Makes a sample of any row for any task; all it draws comes from the generator it is given.
 
     `rows` int64 [n] are the speech that samples may be made of besides the target, `speakers` int32 [n] whose it is.
-    DataError if the dataset lacks what the tasks in `cfg` need: noise, a second speaker.
+    DataError if the dataset lacks what the tasks in `cfg` need: noise, a second speaker, similar utterances.
     """
 
     def __init__(
@@ -41,12 +41,13 @@ class SampleMaker:
         speakers: npt.NDArray[np.int32],
         *,
         open_codec: OpenCodec | None = None,
-        similar: SimilarTo | None = None,
     ) -> None:
         candidates = PromptCandidates(rows, speakers)
         tasks = [task.lower() for task in cfg.tasks_list]
         if "tse" in tasks and candidates.speakers < 2:
             raise DataError(f"dataset.tasks_list: tse needs a second speaker, and {store.path} has one")
+        if cfg.prompt_similar_p and len(rows):
+            store.similar(int(rows[0]))
         needs_noise = cfg.prompt_inject_noise or bool(NOISY_TASKS & set(tasks))
         self._around = Surroundings(
             store=store,
@@ -56,7 +57,6 @@ class SampleMaker:
             candidates=candidates,
             noise=select_rows(store, cfg, "noise") if needs_noise else rows[:0],
             mixer=Mixer(open_codec),
-            similar=similar,
         )
 
     def make(self, rng: np.random.Generator, row: int, speaker: int, task: str) -> Sample:

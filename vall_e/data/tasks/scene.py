@@ -10,7 +10,7 @@ import numpy as np
 
 from vall_e.config.dataset import DatasetConfig
 from vall_e.data.mixing import Mixer, repeated
-from vall_e.data.prompt import PromptCandidates, SimilarTo, draw_length, draw_similar
+from vall_e.data.prompt import PromptCandidates, draw_length, draw_similar
 from vall_e.data.selection import Rows
 from vall_e.data.store import Store
 from vall_e.data.utterance import Codes, Utterance
@@ -21,10 +21,7 @@ from .spoken import Spoken, Tokens, join_texts
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """What all samples of a dataset are drawn from.
-
-    noise: int64 [n], rows of noise; similar: rows most like a row, or None if nothing is known of that.
-    """
+    """What all samples of a dataset are drawn from; noise: int64 [n], rows of it."""
 
     store: Store
     cfg: DatasetConfig
@@ -33,7 +30,6 @@ class Surroundings:
     candidates: PromptCandidates
     noise: Rows
     mixer: Mixer
-    similar: SimilarTo | None = None
 
     def spoken_at(self, row: int) -> Spoken:
         """The speech of a row."""
@@ -88,13 +84,13 @@ class Scene:
     def _with_similar(self, others: Sequence[int]) -> list[int]:
         """The rows drawn, each with the chance `prompt_similar_p` replaced by one like the sample's own speech."""
         around = self.around
-        if around.similar is None or not around.cfg.prompt_similar_p:
+        if not around.cfg.prompt_similar_p:
             return list(others)
         usable, found = around.candidates.of(self.speaker), list[int]()
         for other in others:
             near = None
             if self.chance(around.cfg.prompt_similar_p):
-                nearest = around.similar(self.rows[0])
+                nearest = around.store.similar(self.rows[0])
                 near = draw_similar(self.rng, nearest, usable, [*self.rows, *found], around.cfg)
             if near is not None or other not in found:
                 found.append(other if near is None else near)
