@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -28,7 +26,7 @@ def test_a_step_trains_every_task_of_a_dataset_at_once(batch: MicroBatch):
     assert [one.task for one in batch.inputs] == list(TASKS)
     torch.manual_seed(0)
     model = VallE(tiny_config(capabilities=["ar", "nar", "len"]))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     losses = []
     for _ in range(4):
         loss = model(batch.inputs).loss
@@ -36,7 +34,7 @@ def test_a_step_trains_every_task_of_a_dataset_at_once(batch: MicroBatch):
         loss.backward()
         optimizer.step()
         losses.append(float(loss.detach()))
-    assert losses[-1] < losses[0] - 0.3
+    assert losses[-1] < losses[0] - 0.4
 
 
 @torch.inference_mode()
