@@ -16,6 +16,7 @@ from vall_e.config.versions import VERSION_BASE
 from vall_e.launch import launch
 
 STORE = "dataset.hdf5_name"
+SUFFIXES = (".h5", ".hdf5")
 
 
 @hydra.main(config_path=conf_dir(), config_name="data", **VERSION_BASE)
@@ -31,12 +32,16 @@ def run(cfg: Config) -> None:
 
 def with_paths(arguments: Sequence[str]) -> list[str]:
     """The command line with paths of datasets as the settings they stand for; several are a job each."""
-    paths = [argument for argument in arguments if "=" not in argument and Path(argument).is_file()]
+    paths = [argument for argument in arguments if _is_path(argument)]
     rest = [argument for argument in arguments if argument not in paths]
     if not paths:
         return rest
-    named = ",".join(f"'{path}'" for path in paths)
+    named = ",".join("'" + path.replace("'", "\\'") + "'" for path in paths)
     return [*rest, f"{STORE}={named}", *(["--multirun"] if len(paths) > 1 else [])]
+
+
+def _is_path(argument: str) -> bool:
+    return "=" not in argument and (Path(argument).suffix in SUFFIXES or Path(argument).is_file())
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ from .totals import count_totals
 log = logging.getLogger(__name__)
 
 SAMPLES = 4
-"""Of each task at most."""
+"""Of each task at most, whatever a batch of the settings holds."""
 
 
 def look(cfg: Config, codec: Codec, folder: Path) -> None:
@@ -97,6 +97,6 @@ def _samples(cfg: Config, task: str) -> list[Sample]:
         tolerant=cfg.silent_errors,
         open_codec=partial(open_codec, cfg.audio_backend, cfg.codec, cfg.dataset.reencode_device),
     )
-    count = min(SAMPLES, len(dataset))
+    count = min(SAMPLES, cfg.hyperparameters.batch_size, len(dataset))
     drawn = np.random.default_rng(cfg.seed).choice(len(dataset), count, replace=False).tolist()
     return [dataset.sample(index, 0) for index in drawn]
