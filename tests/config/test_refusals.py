@@ -39,7 +39,7 @@ REFUSED = {
     "seed=null": ["seed=null", "a whole number"],
     "dataset.tasks_list=[tts,nse] model.tasks=7": ["model.tasks=7 has no row for nse", "allowed: 8 and up"],
     "dataset.tasks_list=[tts,stt] +model.loss_factors.resp=1": ["has no text", "+model.loss_factors.text=1"],
-    "dataset.tasks_list=[tts,nsr]": ["tasks_list='nsr' is not allowed", "nearest: ns"],
+    "dataset.tasks_list=[tts,nsr]": ["tasks_list='nsr' is not allowed", "cse, nse"],
     "dataset.reencode_device=cuda": ["reencode_device=cuda goes with workers=0 alone", "allowed with workers: cpu"],
     "trainer.save_tag=latest": ["trainer.save_tag=latest is no name of a checkpoint folder"],
     "trainer.save_tag=.hidden": ["trainer.save_tag=.hidden is no name of a checkpoint folder"],

@@ -96,6 +96,11 @@ class DatasetConfig:
     )
     noise_scale: float = setting(0.25, "Gain of noise that is mixed in.", at_least=0, at_most=10)
 
+    @property
+    def tasks(self) -> list[str]:
+        """`tasks_list` as the tasks are spelt."""
+        return [task.lower() for task in self.tasks_list]
+
     def problems(self) -> Iterator[str]:
         """Relations between settings that do not hold."""
         for name in ("duration_range", "prompt_duration_range"):

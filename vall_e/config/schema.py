@@ -87,7 +87,7 @@ class Config:
             yield f"model.attention={self.model.attention} does not go with device=cpu: it runs on GPUs alone"
 
     def _task_problems(self) -> Iterator[str]:
-        tasks = [task.lower() for task in self.dataset.tasks_list]
+        tasks = self.dataset.tasks
         for task in tasks:
             if self.model.tasks < (rows := TASK_ROWS.get(task, 0)):
                 missing = f"has no row for {task} in dataset.tasks_list, allowed: {rows} and up"

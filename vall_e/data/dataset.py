@@ -72,7 +72,7 @@ class SpeechDataset(torch.utils.data.Dataset[Sample]):
     def sample(self, index: int, epoch: int, task: str | None = None) -> Sample:
         """Sample `index` of `epoch`, for `task` in place of the one drawn."""
         rng = np.random.default_rng((self._seed, epoch, index))
-        drawn = self._cfg.tasks_list[int(rng.integers(len(self._cfg.tasks_list)))].lower()
+        drawn = self._cfg.tasks[int(rng.integers(len(self._cfg.tasks)))]
         return self._maker.make(rng, self.row(index), int(self._speaker[index]), task or drawn)
 
     def similar(self, index: int) -> Indices:

@@ -43,7 +43,9 @@ def evaluate(cfg: Config, folder: Path) -> float:
     check_codecs(cfg, weights.codec, codec.identity)
     attach_trained(weights.model, cfg.loras, weights.tokenizer, weights.codec)
     passes = {name: _samples(cfg, weights, split) for name, split in SPLITS.items()}
-    result = Evaluator(codec, cfg.evaluation, cfg.seed).evaluate(weights.model, passes, folder, weights.step)
+    tokenizer = weights.tokenizer if "stt" in cfg.dataset.tasks else None
+    evaluator = Evaluator(codec, cfg.evaluation, cfg.seed, tokenizer=tokenizer)
+    result = evaluator.evaluate(weights.model, passes, folder, weights.step)
     log.info("%s", result.summary())
     log.info("To listen: %s", result.page)
     return result.metrics["val.mel_stft"]

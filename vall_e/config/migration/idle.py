@@ -28,7 +28,7 @@ def drop_idle(done: Migration) -> None:
 def _idle(config: Config) -> dict[str, str]:
     """What each idle setting qualifies, by its dotted name."""
     dataset, swaps = config.dataset, config.optimizations
-    noisy = NOISY_TASKS & set(dataset.tasks_list)
+    noisy = NOISY_TASKS & set(dataset.tasks)
     switched_off = (
         (JOINING, dataset.resps_max_samples == 1, "joined targets, and resps_max_samples is 1"),
         (NOISE, not (dataset.prompt_inject_noise or noisy), "noise, and no task mixes it in"),

@@ -43,12 +43,12 @@ class SampleMaker:
         open_codec: OpenCodec | None = None,
     ) -> None:
         candidates = PromptCandidates(rows, speakers)
-        tasks = [task.lower() for task in cfg.tasks_list]
+        tasks = set(cfg.tasks)
         if "tse" in tasks and candidates.speakers < 2:
             raise DataError(f"dataset.tasks_list: tse needs a second speaker, and {store.path} has one")
         if cfg.prompt_similar_p and len(rows):
             store.similar(int(rows[0]))
-        needs_noise = cfg.prompt_inject_noise or bool(NOISY_TASKS & set(tasks))
+        needs_noise = cfg.prompt_inject_noise or bool(NOISY_TASKS & tasks)
         self._around = Surroundings(
             store=store,
             cfg=cfg,
