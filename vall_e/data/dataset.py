@@ -13,6 +13,7 @@ from vall_e.config.dataset import DatasetConfig
 from vall_e.errors import DataError
 from vall_e.text.tokenizer import Tokenizer
 
+from .positions import longest_positions
 from .prompt import Codes, PromptCandidates, draw_prompt
 from .sample import Sample
 from .selection import Rows, select_rows
@@ -24,7 +25,8 @@ from .tasks import TASKS
 class SpeechDataset(torch.utils.data.Dataset[Sample]):
     """Samples of one split of a store. A key is (epoch, index); every draw is a function of (seed, epoch, index).
 
-    durations: float64 [len], seconds of each response; speakers: names in order; speaker_ids: int64 [len], into them.
+    durations: float64 [len], seconds of each response; speakers: names in order; speaker_ids: int64 [len], into them;
+    group_ids: int64 [speakers], equal for speakers of one group.
     DataError if the store cannot be used, selects nothing, or was made at another frame rate; also if a pattern over
     speakers matches none, unless `tolerant`.
     """
@@ -56,6 +58,9 @@ class SpeechDataset(torch.utils.data.Dataset[Sample]):
         self._candidates = PromptCandidates(prompts, speakers[prompts])
         self.durations = self.store.frames[self._rows] / frame_rate
         self.speakers, self.speaker_ids = _in_order(self.store.info.speakers, self._speaker)
+        groups = [name.partition("/")[0] for name in self.speakers]
+        place = {name: number for number, name in enumerate(dict.fromkeys(groups))}
+        self.group_ids = np.array([place[name] for name in groups], np.int64)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -81,6 +86,11 @@ class SpeechDataset(torch.utils.data.Dataset[Sample]):
             prompt=codes.prompt,
             response=codes.response,
         )
+
+    def positions(self) -> Rows:
+        """Positions of the longest sample that each utterance may become: int64 [len]."""
+        frames, phonemes = self.store.frames[self._rows], self.store.phoneme_bytes()[self._rows]
+        return longest_positions(frames, phonemes, self._cfg, self._frame_rate)
 
     def similar(self, index: int) -> Indices:
         """Rows of the store, of any split, that sound like utterance `index`: see `Store.similar`."""

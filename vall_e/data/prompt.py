@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from vall_e.config.dataset import DatasetConfig
 
+from .grouping import group
 from .selection import Rows
 from .store import Store
 
@@ -20,13 +21,13 @@ class PromptCandidates:
 
     def __init__(self, rows: Rows, speakers: npt.NDArray[np.int32]) -> None:
         """`rows` int64 [n] of the store and the speaker of each, int32 [n]."""
-        order = np.argsort(speakers, kind="stable")
-        present, starts = np.unique(speakers[order], return_index=True)
-        self._of = dict(zip(present.tolist(), np.split(rows[order], starts[1:]), strict=True))
+        groups = group(speakers)
+        self._rows, self._speakers, self._bounds = rows[groups.order], groups.present, groups.bounds
 
     def draw(self, rng: np.random.Generator, row: int, speaker: int, count: int) -> list[int]:
         """At most `count` different rows of `speaker` other than `row`; `row` itself if the speaker has no other."""
-        rows = self._of[speaker]
+        place = int(np.searchsorted(self._speakers, speaker))
+        rows = self._rows[self._bounds[place] : self._bounds[place + 1]]
         drawn = rng.choice(rows, size=min(count + 1, len(rows)), replace=False).tolist()
         return [other for other in drawn if other != row][:count] or [row]
 

@@ -17,7 +17,9 @@ from .store_file import StoreFile
 from .store_format import SMALL_COLUMNS, Shard, StoreInfo, attributes_of
 from .utterance import SPLITS
 
-KINDS: dict[str, RowKind] = {name: (dtype, ()) for name, dtype in {"codes_offsets": "int64", **SMALL_COLUMNS}.items()}
+OFFSETS = ("codes_offsets", "phonemes_offsets")
+DTYPES = dict.fromkeys(OFFSETS, "int64") | SMALL_COLUMNS
+KINDS: dict[str, RowKind] = {name: (dtype, ()) for name, dtype in DTYPES.items()}
 
 
 def join_shards(index: Path, shards: Sequence[Path]) -> StoreInfo:
@@ -38,12 +40,14 @@ def join_shards(index: Path, shards: Sequence[Path]) -> StoreInfo:
             contents.append(file.content_crc32)
     info = _joined(index, paths, infos, contents)
     with writing_columns(index, KINDS) as writer:
-        ends = np.zeros(1, np.int64)
-        writer.columns["codes_offsets"].extend(ends)
+        ends = {name: np.zeros(1, np.int64) for name in OFFSETS}
+        for name in OFFSETS:
+            writer.columns[name].extend(ends[name])
         for path in paths:
             with closing(StoreFile(path)) as file:
-                ends = ends[-1] + file.whole("codes_offsets")
-                writer.columns["codes_offsets"].extend(ends[1:])
+                for name in OFFSETS:
+                    ends[name] = ends[name][-1] + file.whole(name)
+                    writer.columns[name].extend(ends[name][1:])
                 _append(writer, file, info)
         writer.commit(attributes_of(info))
     return info

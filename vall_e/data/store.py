@@ -51,6 +51,10 @@ class Store:
         """Code frames of every utterance, int64 [n]; read whole at the first use."""
         return np.diff(self._open().whole("codes_offsets"))
 
+    def phoneme_bytes(self) -> npt.NDArray[np.int64]:
+        """Bytes of the phonemes of every utterance in UTF-8: int64 [n]."""
+        return np.diff(self._open().whole("phonemes_offsets"))
+
     @property
     def content_crc32(self) -> int:
         """What the content is recognised by: the CRC-32 of all fingerprints."""

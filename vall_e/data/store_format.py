@@ -14,9 +14,10 @@
 Attributes: format, version, codec (JSON of CodecIdentity), frame_rate, levels, utterances, hours,
 speakers, languages and splits (JSON lists).
 
-Several such files, the shards, are one store through an index: a file of the columns codes_offsets (numbered through
-all shards), speaker, language, split and fingerprint of all rows, and the further attribute `shards`, a JSON list of
-{path, utterances, content}. The path is relative to the index, `content` is the CRC-32 of the shard's fingerprints.
+Several such files, the shards, are one store through an index: a file of the columns codes_offsets and phonemes_offsets
+(counted through all shards), speaker, language, split and fingerprint of all rows, and the further attribute `shards`,
+a JSON list of {path, utterances, content}. Paths are relative to the index, `content` is the CRC-32 of a
+shard's fingerprints.
 
 Version 2 is a `column_file`. Version 1 had chunked, compressed datasets of the same names, without checksums of rows.
 """
