@@ -16,7 +16,7 @@ FURTHER = {"tts-c": 1, "ns": 1, "sr": 1, "tse": 1, "cse": 5, "nse": 5}
 
 
 def longest_positions(
-    frames: npt.NDArray[np.int64], phoneme_bytes: npt.NDArray[np.int64], cfg: DatasetConfig, frame_rate: float
+    frames: npt.NDArray[np.int64], phoneme_bytes: npt.NDArray[np.int32], cfg: DatasetConfig, frame_rate: float
 ) -> Numbers:
     """Positions of the longest sample that each utterance may become: int64 [n].
 

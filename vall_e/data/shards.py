@@ -14,12 +14,10 @@ from vall_e.errors import DataError
 
 from .column_writer import ColumnFileWriter, RowKind, writing_columns
 from .store_file import StoreFile
-from .store_format import SMALL_COLUMNS, Shard, StoreInfo, attributes_of
+from .store_format import INDEX_COLUMNS, Shard, StoreInfo, attributes_of
 from .utterance import SPLITS
 
-OFFSETS = ("codes_offsets", "phonemes_offsets")
-DTYPES = dict.fromkeys(OFFSETS, "int64") | SMALL_COLUMNS
-KINDS: dict[str, RowKind] = {name: (dtype, ()) for name, dtype in DTYPES.items()}
+KINDS: dict[str, RowKind] = {name: (dtype, ()) for name, dtype in INDEX_COLUMNS.items()}
 
 
 def join_shards(index: Path, shards: Sequence[Path]) -> StoreInfo:
@@ -40,14 +38,12 @@ def join_shards(index: Path, shards: Sequence[Path]) -> StoreInfo:
             contents.append(file.content_crc32)
     info = _joined(index, paths, infos, contents)
     with writing_columns(index, KINDS) as writer:
-        ends = {name: np.zeros(1, np.int64) for name in OFFSETS}
-        for name in OFFSETS:
-            writer.columns[name].extend(ends[name])
+        ends = np.zeros(1, np.int64)
+        writer.columns["codes_offsets"].extend(ends)
         for path in paths:
             with closing(StoreFile(path)) as file:
-                for name in OFFSETS:
-                    ends[name] = ends[name][-1] + file.whole(name)
-                    writer.columns[name].extend(ends[name][1:])
+                ends = ends[-1] + file.whole("codes_offsets")
+                writer.columns["codes_offsets"].extend(ends[1:])
                 _append(writer, file, info)
         writer.commit(attributes_of(info))
     return info
@@ -89,6 +85,7 @@ def _append(writer: ColumnFileWriter, file: StoreFile, info: StoreInfo) -> None:
     ):
         writer.columns[name].extend(_renumbered(file.whole(name), ours, theirs))
     writer.columns["fingerprint"].extend(file.whole("fingerprint"))
+    writer.columns["phoneme_bytes"].extend(file.phoneme_bytes())
 
 
 def _renumbered(numbers: npt.NDArray[np.int64], ours: Sequence[str], theirs: Sequence[str]) -> npt.NDArray[np.int64]:
