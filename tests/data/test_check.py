@@ -91,13 +91,13 @@ def test_damaged_utterances_are_named_the_others_are_not(path: Path):
         f"{path}: codes is damaged",
         f"{path}: utterance g/b/5 (row 5) cannot be used",
     ]
-    flip(path, place(path, "id", 0))
+    flip(path, place(path, "texts", 0))
     assert f"{path}: the utterance of row 0 cannot be used" in check_store(path)
 
 
 def test_many_damaged_utterances_are_counted(path: Path):
     for row in range(30):
-        flip(path, place(path, "codes_crc32", 4 * row))
+        flip(path, place(path, "checksums", 8 * row))
     problems = check_store(path)
     assert len(problems) == 22
     assert problems[-1].endswith("30 of 40 utterances cannot be used in all")

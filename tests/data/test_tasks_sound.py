@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vall_e.config.dataset import DatasetConfig
+from tests.models.tiny import tiny_config
+from vall_e.config.dataset import TASKS, DatasetConfig
 from vall_e.data.loader import open_loader
 from vall_e.data.mixing import repeated
 from vall_e.data.sample import Sample
 from vall_e.data.utterance import Codes
+from vall_e.engines.micro_batch import draw_micro_batch
+from vall_e.models.layout import lay_out
 
 from .sounds import OPEN_CODEC, Ear, open_sounds, write_sounds
 from .test_dataset import assert_same_sample
@@ -178,3 +181,15 @@ def test_evaluation_gets_speech_to_say_whatever_is_trained(sounds: Path):
     recent = open_loader(dataset, DatasetConfig(workers=0), 4, 0).recent(6)
     assert {sample.task for sample in recent} == {"tts"}
     assert all(isinstance(sample.prompt, np.ndarray) for sample in recent)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_no_sample_is_longer_than_its_utterance_was_said_to_become(sounds: Path, task: str):
+    dataset = open_sounds(sounds, tasks_list=[task], resps_pad_silence_p=0.5)
+    cfg = tiny_config({"rvq_levels_p": [0]}, capabilities=["ar", "nar", "len", "lang", "tone"])
+    longest = dataset.positions()
+    for epoch in range(2):
+        indices = range(0, len(dataset), 3)
+        batch = draw_micro_batch(cfg, [dataset.sample(i, epoch) for i in indices], 1.0, (0, epoch))
+        lengths = [lay_out(one, cfg.capabilities).length for one in batch.inputs]
+        assert all(length <= longest[i] for i, length in zip(indices, lengths, strict=True))

@@ -60,13 +60,15 @@ class DatasetConfig:
     )
     sample_type: SampleType = setting(
         SampleType.path,
-        "An epoch goes through all utterances (path), or draws one of each speaker or group.",
-        options_need={"speaker": "sampling by speaker", "group": "sampling by group"},
+        "An epoch goes through all utterances (path), or draws one of each speaker or group, equally.",
     )
     sample_order: SampleOrder = setting(SampleOrder.interleaved, "random, by duration, or speakers in rotation.")
     sample_shuffle: bool = setting(True, "Draw a new order every epoch; batches keep utterances of like length.")
     sample_max_duration_batch: float = setting(
         0.0, "Seconds of target speech in a batch; 0 counts samples only.", at_least=0
+    )
+    sample_max_positions_batch: int = setting(
+        0, "Positions of a batch at most, each sample taken for as long as it may become; 0 counts none.", at_least=0
     )
     prompt_duration_range: list[float] = setting(
         [3.0, 6.0], "Seconds of a prompt, drawn uniformly; an upper end of 0 means none.", at_least=0

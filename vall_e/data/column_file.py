@@ -13,6 +13,7 @@ import os
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,9 @@ class Column:
     start: int
     rows: int
     row_shape: tuple[int, ...]
+    row_bytes: int
     dtype: np.dtype[Any]
     crc32: int
-
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of one row."""
-        return int(np.prod(self.row_shape, dtype=np.int64)) * self.dtype.itemsize
 
 
 class ColumnFile:
@@ -54,18 +51,26 @@ class ColumnFile:
             self.attributes: dict[str, Any] = dict(file.attrs)
             self.columns = {name: _column(dataset) for name, dataset in file.items()}
         self._file = path.open("rb", buffering=0)
+        self._descriptor = self._file.fileno()
 
     def read(self, name: str, start: int, stop: int) -> npt.NDArray[Any]:
         """Rows `start` to `stop` of a column, which may be written to; OSError if the file has no such rows."""
-        column = self.columns[name]
-        if not 0 <= start <= stop <= column.rows:
-            raise OSError(f"{name} has {column.rows} rows, not {start} to {stop}")
+        column = self._column(name, start, stop)
         values = np.empty((stop - start, *column.row_shape), column.dtype)
         if values.size:
-            found = os.preadv(self._file.fileno(), [values.data], column.start + start * column.row_bytes)
+            found = os.preadv(self._descriptor, [values.data], column.start + start * column.row_bytes)
             if found != values.nbytes:
                 raise OSError(f"the file ends within {name}")
         return values
+
+    def content(self, name: str, start: int, stop: int) -> bytes:
+        """The bytes of rows `start` to `stop`: the quickest way to a few of them."""
+        column = self._column(name, start, stop)
+        size = (stop - start) * column.row_bytes
+        content = os.pread(self._descriptor, size, column.start + start * column.row_bytes)
+        if len(content) != size:
+            raise OSError(f"the file ends within {name}")
+        return content
 
     def whole(self, name: str) -> npt.NDArray[Any]:
         """A column from its first row to its last; OSError if its checksum does not hold."""
@@ -89,6 +94,12 @@ class ColumnFile:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _column(self, name: str, start: int, stop: int) -> Column:
+        column = self.columns[name]
+        if not 0 <= start <= stop <= column.rows:
+            raise OSError(f"{name} has {column.rows} rows, not {start} to {stop}")
+        return column
 
 
 def has_columns(path: Path) -> bool:
@@ -138,5 +149,5 @@ def _column(dataset: h5py.Dataset) -> Column:
     if not isinstance(dataset, h5py.Dataset) or (dataset.size and dataset.id.get_offset() is None):
         raise OSError(f"{dataset.name} is no column")
     rows, *row_shape = dataset.shape
-    start = dataset.id.get_offset() or 0
-    return Column(start, rows, tuple(row_shape), dataset.dtype, int(dataset.attrs["crc32"]))
+    start, row_bytes = dataset.id.get_offset() or 0, prod(row_shape) * dataset.dtype.itemsize
+    return Column(start, rows, tuple(row_shape), row_bytes, dataset.dtype, int(dataset.attrs["crc32"]))

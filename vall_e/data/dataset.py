@@ -14,6 +14,7 @@ from vall_e.errors import DataError
 from vall_e.text.tokenizer import Tokenizer
 
 from .mixing import OpenCodec
+from .positions import longest_positions
 from .sample import Sample
 from .selection import Rows, select_rows
 from .similar_file import Indices
@@ -24,7 +25,8 @@ from .tasks.maker import SampleMaker
 class SpeechDataset(torch.utils.data.Dataset[Sample]):
     """Samples of one split of a store. A key is (epoch, index); every draw is a function of (seed, epoch, index).
 
-    durations: float64 [len], seconds of each response; speakers: names in order; speaker_ids: int64 [len], into them.
+    durations: float64 [len], seconds of each response; speakers: names in order; speaker_ids: int64 [len], into them;
+    group_ids: int64 [speakers], equal for speakers of one group.
     DataError if the store cannot be used, selects nothing, or was made at another frame rate; also if a pattern over
     speakers matches none, unless `tolerant`. `open_codec` is for tasks that mix speech, and called when they do.
     """
@@ -57,6 +59,9 @@ class SpeechDataset(torch.utils.data.Dataset[Sample]):
         self._maker = SampleMaker(self.store, cfg, tokenizer, prompts, speakers[prompts], open_codec=open_codec)
         self.durations = self.store.frames[self._rows] / frame_rate
         self.speakers, self.speaker_ids = _in_order(self.store.info.speakers, self._speaker)
+        groups = [name.partition("/")[0] for name in self.speakers]
+        place = {name: number for number, name in enumerate(dict.fromkeys(groups))}
+        self.group_ids = np.array([place[name] for name in groups], np.int64)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -74,6 +79,11 @@ class SpeechDataset(torch.utils.data.Dataset[Sample]):
         rng = np.random.default_rng((self._seed, epoch, index))
         drawn = self._cfg.tasks[int(rng.integers(len(self._cfg.tasks)))]
         return self._maker.make(rng, self.row(index), int(self._speaker[index]), task or drawn)
+
+    def positions(self) -> Rows:
+        """Positions of the longest sample that each utterance may become: int64 [len]."""
+        frames, phonemes = self.store.frames[self._rows], self.store.phoneme_bytes()[self._rows]
+        return longest_positions(frames, phonemes, self._cfg, self.store.info.codec.frame_rate)
 
     def similar(self, index: int) -> Indices:
         """Rows of the store, of any split, that sound like utterance `index`: see `Store.similar`."""

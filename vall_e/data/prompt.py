@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from vall_e.config.dataset import DatasetConfig
 
+from .grouping import group
 from .selection import Rows
 
 
@@ -17,10 +18,8 @@ class PromptCandidates:
 
     def __init__(self, rows: Rows, speakers: npt.NDArray[np.int32]) -> None:
         """`rows` int64 [n] of the store, ascending, and the speaker of each, int32 [n]."""
-        order = np.argsort(speakers, kind="stable")
-        self._rows = rows[order]
-        self._speakers, starts = np.unique(speakers[order], return_index=True)
-        self._bounds = np.append(starts, len(rows))
+        groups = group(speakers)
+        self._rows, self._speakers, self._bounds = rows[groups.order], groups.present, groups.bounds
 
     @property
     def speakers(self) -> int:

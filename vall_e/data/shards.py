@@ -14,10 +14,10 @@ from vall_e.errors import DataError
 
 from .column_writer import ColumnFileWriter, RowKind, writing_columns
 from .store_file import StoreFile
-from .store_format import SMALL_COLUMNS, Shard, StoreInfo, attributes_of
+from .store_format import INDEX_COLUMNS, Shard, StoreInfo, attributes_of
 from .utterance import SPLITS
 
-KINDS: dict[str, RowKind] = {name: (dtype, ()) for name, dtype in {"codes_offsets": "int64", **SMALL_COLUMNS}.items()}
+KINDS: dict[str, RowKind] = {name: (dtype, ()) for name, dtype in INDEX_COLUMNS.items()}
 
 
 def join_shards(index: Path, shards: Sequence[Path]) -> StoreInfo:
@@ -85,6 +85,7 @@ def _append(writer: ColumnFileWriter, file: StoreFile, info: StoreInfo) -> None:
     ):
         writer.columns[name].extend(_renumbered(file.whole(name), ours, theirs))
     writer.columns["fingerprint"].extend(file.whole("fingerprint"))
+    writer.columns["phoneme_bytes"].extend(file.phoneme_bytes())
 
 
 def _renumbered(numbers: npt.NDArray[np.int64], ours: Sequence[str], theirs: Sequence[str]) -> npt.NDArray[np.int64]:

@@ -15,7 +15,7 @@ from vall_e.errors import DataError
 
 from .similar_file import Indices, SimilarFile
 from .store_file import StoreFile
-from .store_format import RAGGED_TEXT, SMALL_COLUMNS, Shard, StoreInfo
+from .store_format import SMALL_COLUMNS, TEXTS, Shard, StoreInfo
 from .utterance import Utterance
 
 # Far below the number of files that a process may have open.
@@ -51,6 +51,10 @@ class Store:
         """Code frames of every utterance, int64 [n]; read whole at the first use."""
         return np.diff(self._open().whole("codes_offsets"))
 
+    def phoneme_bytes(self) -> npt.NDArray[np.int32]:
+        """Bytes of the phonemes of every utterance in UTF-8: int32 [n]."""
+        return self._open().phoneme_bytes()
+
     @property
     def content_crc32(self) -> int:
         """What the content is recognised by: the CRC-32 of all fingerprints."""
@@ -70,7 +74,7 @@ class Store:
     def text(self, name: str, row: int) -> str:
         """One of the texts `id`, `text`, `phonemes` of one utterance."""
         file, row = self._file_of(row)
-        return file.texts(row)[RAGGED_TEXT.index(name)]
+        return file.texts(row)[TEXTS.index(name)]
 
     def utterance(self, row: int) -> Utterance:
         """Everything about one utterance; IndexError if there is no such row."""

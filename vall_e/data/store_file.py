@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import zlib
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
+from struct import Struct
 from typing import Any
 
 import numpy as np
@@ -14,11 +16,14 @@ from vall_e.errors import DataError
 
 from .chunked_file import ChunkedFile
 from .column_file import ColumnFile, has_columns
-from .store_format import CHUNKED_VERSION, FORMAT, RAGGED_TEXT, VERSION, StoreInfo, read_info
+from .store_format import CHUNKED_VERSION, FORMAT, TEXTS, VERSION, StoreInfo, read_info
 from .utterance import Utterance
 
 # What h5py raises for damaged files, and what damaged attributes raise when they are parsed.
 DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError)
+
+FOUR_OFFSETS = Struct("<4q")
+TWO_CHECKSUMS = Struct("<2I")
 
 
 class StoreFile:
@@ -50,23 +55,27 @@ class StoreFile:
         """Columns that cannot be read, or whose checksum does not hold."""
         return [name for name in self._columns.columns if not self._columns.intact(name)]
 
+    def phoneme_bytes(self) -> npt.NDArray[np.int32]:
+        """How long the phonemes of every row are in UTF-8: int32 [n]."""
+        if not self.verifies:
+            return np.diff(self.whole("phonemes_offsets")).astype(np.int32)
+        return self.whole("phoneme_bytes")
+
     def codes(self, row: int) -> npt.NDArray[np.int16]:
         """Codes of one row: int16 [T, Q]."""
-        codes: npt.NDArray[np.int16] = self._ragged("codes", row)
-        self._verify("codes_crc32", row, zlib.crc32(codes.data))
+        start, stop = self._offsets[self._known(row) : row + 2].tolist()
+        try:
+            codes = self._columns.read("codes", start, stop)
+            self._verify(0, row, zlib.crc32(codes.data))
+        except DAMAGE as error:
+            raise self.damaged(error) from error
         return codes
 
     def texts(self, row: int) -> tuple[str, str, str]:
         """Id, text and phonemes of one row."""
-        crc, found = 0, []
-        for name in RAGGED_TEXT:
-            content = self._ragged(name, row).tobytes()
-            crc = zlib.crc32(content, crc)
-            found.append(content)
-        self._verify("texts_crc32", row, crc)
         try:
-            id_, text, phonemes = (content.decode("utf-8") for content in found)
-        except UnicodeDecodeError as error:
+            id_, text, phonemes = (content.decode("utf-8") for content in self._texts(self._known(row)))
+        except DAMAGE as error:
             raise self.damaged(error) from error
         return id_, text, phonemes
 
@@ -75,9 +84,9 @@ class StoreFile:
         id_, text, phonemes = self.texts(row)
         return Utterance(
             id=id_,
-            speaker=self._named(self.info.speakers, "speaker", row),
-            split=self._named(self.info.splits, "split", row),
-            language=self._named(self.info.languages, "language", row),
+            speaker=self._name(self.info.speakers, "speaker", row),
+            split=self._name(self.info.splits, "split", row),
+            language=self._name(self.info.languages, "language", row),
             text=text,
             phonemes=phonemes,
             codes=self.codes(row),
@@ -91,27 +100,42 @@ class StoreFile:
         """Close the file."""
         self._columns.close()
 
-    def _named(self, names: tuple[str, ...], column: str, row: int) -> str:
-        number = int(self._rows(column, row, row + 1)[0])
+    @cached_property
+    def _offsets(self) -> npt.NDArray[np.int64]:
+        return self.whole("codes_offsets")
+
+    @cached_property
+    def _numbers(self) -> dict[str, npt.NDArray[Any]]:
+        return {name: self.whole(name) for name in ("speaker", "split", "language")}
+
+    def _known(self, row: int) -> int:
+        if not 0 <= row < self.info.utterances:
+            raise IndexError(f"row {row} of {self.info.utterances}")
+        return row
+
+    def _name(self, names: tuple[str, ...], column: str, row: int) -> str:
+        number = int(self._numbers[column][row])
         if not 0 <= number < len(names):
             raise self.damaged(OSError(f"{column} {number} of row {row} has no name"))
         return names[number]
 
-    def _ragged(self, name: str, row: int) -> npt.NDArray[Any]:
-        if not 0 <= row < self.info.utterances:
-            raise IndexError(f"row {row} of {self.info.utterances}")
-        start, stop = self._rows(f"{name}_offsets", row, row + 2).tolist()
-        return self._rows(name, start, stop)
+    def _texts(self, row: int) -> list[bytes]:
+        if not isinstance(self._columns, ColumnFile):
+            return [self._chunked_text(name, row) for name in TEXTS]
+        bounds = FOUR_OFFSETS.unpack(self._columns.content("texts_offsets", 3 * row, 3 * row + 4))
+        content = self._columns.content("texts", bounds[0], bounds[3])
+        self._verify(1, row, zlib.crc32(content))
+        return [content[start - bounds[0] : stop - bounds[0]] for start, stop in pairwise(bounds)]
 
-    def _rows(self, name: str, start: int, stop: int) -> npt.NDArray[Any]:
-        try:
-            return self._columns.read(name, start, stop)
-        except DAMAGE as error:
-            raise self.damaged(error) from error
+    def _chunked_text(self, name: str, row: int) -> bytes:
+        start, stop = self._columns.read(f"{name}_offsets", row, row + 2).tolist()
+        return self._columns.read(name, start, stop).tobytes()
 
-    def _verify(self, name: str, row: int, crc32: int) -> None:
-        if self.verifies and int(self._rows(name, row, row + 1)[0]) != crc32:
-            raise self.damaged(OSError(f"the {name} of row {row} does not hold"))
+    def _verify(self, which: int, row: int, crc32: int) -> None:
+        if isinstance(self._columns, ColumnFile):
+            told = TWO_CHECKSUMS.unpack(self._columns.content("checksums", row, row + 1))[which]
+            if told != crc32:
+                raise OSError(f"the checksum of the {('codes', 'texts')[which]} of row {row} does not hold")
 
 
 def _open_columns(path: Path) -> ColumnFile | ChunkedFile:

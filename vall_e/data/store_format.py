@@ -1,24 +1,24 @@
-"""How a store lies in HDF5. Columns are ragged: rows i of `codes` are `codes[offsets[i]:offsets[i + 1]]`.
+"""How a store lies in HDF5. Two columns are ragged: row i of `codes` is `codes[offsets[i]:offsets[i + 1]]`.
 
-    codes          int16  [sum of T, Q]     codes_offsets     int64 [n + 1]
-    id             uint8  [bytes], UTF-8    id_offsets        int64 [n + 1]
-    text           uint8  [bytes], UTF-8    text_offsets      int64 [n + 1]
-    phonemes       uint8  [bytes], UTF-8    phonemes_offsets  int64 [n + 1]
-    speaker        int32  [n], an index into the attribute `speakers`
-    language       int16  [n], an index into the attribute `languages`
-    split          int8   [n], an index into the attribute `splits`
-    fingerprint    uint64 [n], what the utterance was made from; preparation recognises finished work by it
-    codes_crc32    uint32 [n], CRC-32 of the codes of a row
-    texts_crc32    uint32 [n], CRC-32 of its id, text and phonemes, one after another
+    codes           int16  [sum of T, Q]     codes_offsets   int64 [n + 1]
+    texts           uint8  [bytes], UTF-8    texts_offsets   int64 [3 n + 1], id, text and phonemes of each row
+    checksums       uint32 [n, 2], CRC-32 of the codes, and of the three texts together
+    speaker         int32  [n], an index into the attribute `speakers`
+    language        int16  [n], an index into the attribute `languages`
+    split           int8   [n], an index into the attribute `splits`
+    fingerprint     uint64 [n], what the utterance was made from; preparation recognises finished work by it
+    phoneme_bytes   int32  [n], how long the phonemes are
 
 Attributes: format, version, codec (JSON of CodecIdentity), frame_rate, levels, utterances, hours,
 speakers, languages and splits (JSON lists).
 
-Several such files, the shards, are one store through an index: a file of the columns codes_offsets (numbered through
-all shards), speaker, language, split and fingerprint of all rows, and the further attribute `shards`, a JSON list of
-{path, utterances, content}. The path is relative to the index, `content` is the CRC-32 of the shard's fingerprints.
+Several such files, the shards, are one store through an index: a file of the columns codes_offsets (counted through all
+shards), speaker, language, split, fingerprint and phoneme_bytes of all rows, and the further attribute `shards`, a JSON
+list of {path, utterances, content}. Paths are relative to the index, `content` is the CRC-32 of a
+shard's fingerprints.
 
-Version 2 is a `column_file`. Version 1 had chunked, compressed datasets of the same names, without checksums of rows.
+Version 2 is a `column_file`. Version 1 had chunked, compressed datasets, `id`, `text` and `phonemes` with offsets each
+in place of `texts`, and no checksums of rows.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ CHUNKED_VERSION = 1
 CONTENT_VERSION = 1
 """Part of a fingerprint: utterances of another one must be made again, whereas layouts may change."""
 
-RAGGED_TEXT = ("id", "text", "phonemes")
+TEXTS = ("id", "text", "phonemes")
 SMALL_COLUMNS = {"speaker": "int32", "language": "int16", "split": "int8", "fingerprint": "uint64"}
-CHECKSUMS = ("codes_crc32", "texts_crc32")
+INDEX_COLUMNS = {"codes_offsets": "int64", **SMALL_COLUMNS, "phoneme_bytes": "int32"}
 
 
 @dataclass(frozen=True, kw_only=True)

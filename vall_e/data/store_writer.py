@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from vall_e.audio.codec import CodecIdentity
 
 from .column_writer import ColumnFileWriter, RowKind
-from .store_format import CHECKSUMS, RAGGED_TEXT, SMALL_COLUMNS, StoreInfo, attributes_of
+from .store_format import INDEX_COLUMNS, TEXTS, StoreInfo, attributes_of
 from .utterance import SPLITS, Utterance
 
 FLUSH_ROWS = 256
@@ -39,15 +41,12 @@ class StoreWriter:
             self._flush()
 
     def __enter__(self) -> StoreWriter:
-        ragged = ("codes", *RAGGED_TEXT)
-        kinds: dict[str, RowKind] = {"codes": ("int16", (self._codec.levels,))}
-        kinds |= dict.fromkeys(RAGGED_TEXT, ("uint8", ()))
-        kinds |= {f"{name}_offsets": ("int64", ()) for name in ragged}
-        kinds |= {name: (dtype, ()) for name, dtype in SMALL_COLUMNS.items()}
-        kinds |= dict.fromkeys(CHECKSUMS, ("uint32", ()))
+        kinds: dict[str, RowKind] = {"codes": ("int16", (self._codec.levels,)), "texts": ("uint8", ())}
+        kinds |= {"texts_offsets": ("int64", ()), "checksums": ("uint32", (2,))}
+        kinds |= {name: (dtype, ()) for name, dtype in INDEX_COLUMNS.items()}
         self._file = ColumnFileWriter(self.path, kinds)
-        for name in ragged:
-            self._extend(f"{name}_offsets", [0])
+        for name in ("codes_offsets", "texts_offsets"):
+            self._extend(name, [0])
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
@@ -63,23 +62,24 @@ class StoreWriter:
         if not utterances:
             return
         codes = [np.ascontiguousarray(utterance.codes, np.int16) for utterance in utterances]
+        texts = [[getattr(utterance, name).encode("utf-8") for name in TEXTS] for utterance in utterances]
         self._extend_ragged("codes", np.concatenate(codes), [len(c) for c in codes])
-        self._extend("codes_crc32", [zlib.crc32(c.data) for c in codes])
-        texts = [[getattr(utterance, name).encode("utf-8") for name in RAGGED_TEXT] for utterance in utterances]
-        for name, column in zip(RAGGED_TEXT, zip(*texts, strict=True), strict=True):
-            self._extend_ragged(name, np.frombuffer(b"".join(column), np.uint8), [len(text) for text in column])
-        self._extend("texts_crc32", [zlib.crc32(b"".join(row)) for row in texts])
+        content = b"".join(text for row in texts for text in row)
+        self._extend_ragged("texts", np.frombuffer(content, np.uint8), [len(text) for row in texts for text in row])
+        sums = [(zlib.crc32(c.data), zlib.crc32(b"".join(row))) for c, row in zip(codes, texts, strict=True)]
+        self._extend("checksums", sums)
+        self._extend("phoneme_bytes", [len(row[-1]) for row in texts])
         self._extend("speaker", [_number(self._speakers, u.speaker) for u in utterances])
         self._extend("language", [_number(self._languages, u.language) for u in utterances])
         self._extend("split", [SPLITS.index(u.split) for u in utterances])
         self._extend("fingerprint", [fingerprint for _, fingerprint in self._waiting])
         self._waiting.clear()
 
-    def _extend(self, name: str, values: Iterable[int]) -> None:
+    def _extend(self, name: str, values: Sequence[int] | Sequence[tuple[int, ...]]) -> None:
         column = self._file.columns[name]
         column.extend(np.array(values, column.dtype))
 
-    def _extend_ragged(self, name: str, values: np.ndarray, lengths: list[int]) -> None:
+    def _extend_ragged(self, name: str, values: npt.NDArray[Any], lengths: list[int]) -> None:
         start = self._file.columns[name].rows
         self._file.columns[name].extend(values)
         self._file.columns[f"{name}_offsets"].extend(start + np.cumsum(lengths))
