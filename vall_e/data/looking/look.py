@@ -81,7 +81,7 @@ def _task(cfg: Config, task: str, codec: Codec, folder: Path) -> Sequence[Heard]
         log.warning("%s is not shown: %s", task, error)
         return str(error)
     found = list(write_samples(folder, samples, codec))
-    log.info("%s: %d samples, the first %s", task, len(found), found[0].pieces)
+    log.info("%s: %d shown, the first %s", task, len(found), found[0].pieces)
     return found
 
 
