@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import statistics
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ from vall_e.data.loader import open_loader
 from vall_e.engines.local import LocalEngine
 from vall_e.text import open_tokenizer
 
-BATCH = 16
+BATCH = 32
 PROMPTS = 3
 RESET_PEAK = "5"
 """What Linux takes as the order to forget the peak of memory so far."""
@@ -59,8 +61,16 @@ def memory(name: str) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{name}:"))
 
 
-def rate(dataset: torch.utils.data.Dataset[Any], keys: Sequence[Any], workers: int) -> float:
-    """Items a second after the first batches, which workers may have made while they started."""
+@dataclass(frozen=True)
+class Speed:
+    """Items a second by the clock, and by the time that processors spent on them, in workers too."""
+
+    clock: float
+    processor: float
+
+
+def speed(dataset: torch.utils.data.Dataset[Any], keys: Sequence[Any], workers: int) -> Speed:
+    """How fast a loader hands out items, its start and the batches that workers make ahead left out."""
     loader = torch.utils.data.DataLoader(
         dataset,
         batch_size=BATCH,
@@ -70,11 +80,20 @@ def rate(dataset: torch.utils.data.Dataset[Any], keys: Sequence[Any], workers: i
         multiprocessing_context="fork" if workers else None,
     )
     batches = iter(loader)
-    skipped = sum(len(batch) for batch in islice(batches, 2 * workers + 1))
-    began = time.perf_counter()
-    for _ in batches:
-        pass
-    return (len(keys) - skipped) / (time.perf_counter() - began)
+    ahead = 2 * workers + 1
+    for _ in range(ahead):
+        next(batches)
+    processes = [os.getpid(), *(worker.pid for worker in getattr(batches, "_workers", ()))]
+    spent, began = processor_seconds(processes), time.perf_counter()
+    items = sum(len(batch) for batch in islice(batches, len(loader) - 2 * ahead))
+    took, used = time.perf_counter() - began, processor_seconds(processes) - spent
+    return Speed(items / took, items / used)
+
+
+def processor_seconds(processes: Sequence[int]) -> float:
+    """What the processes have spent so far."""
+    stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in processes]
+    return sum(int(one[11]) + int(one[12]) for one in stats) / os.sysconf("SC_CLK_TCK")
 
 
 def compare_reading(folder: Path, count: int, repeats: int) -> None:
@@ -91,12 +110,19 @@ def compare_reading(folder: Path, count: int, repeats: int) -> None:
         for workers in (0, 2, 4):
             found = []
             for _ in range(repeats):
-                rows = draw.integers(0, count, 16_000).tolist()
-                slow = rate(theirs, rows[:1600], workers)
-                found.append((rate(ours, [(0, row) for row in rows] if sampled else rows, workers), slow))
-            ratio = statistics.median(fast / slow for fast, slow in found)
-            fast, slow = (statistics.median(column) for column in zip(*found, strict=True))
-            print(f"{what} with {workers} workers: {fast:,.0f}/s against {slow:,.0f}/s, {ratio:.1f} times")
+                rows = draw.integers(0, count, 24_000).tolist()
+                slow = speed(theirs, rows[:1600], workers)
+                found.append((speed(ours, [(0, row) for row in rows] if sampled else rows, workers), slow))
+            report(f"{what} with {workers} workers", found)
+
+
+def report(what: str, found: Sequence[tuple[Speed, Speed]]) -> None:
+    """Print medians of both sides, and of the ratios of pairs."""
+    ours, theirs = ([pair[side].clock for pair in found] for side in (0, 1))
+    by_clock = statistics.median(a.clock / b.clock for a, b in found)
+    by_processor = statistics.median(a.processor / b.processor for a, b in found)
+    rates = f"{statistics.median(ours):,.0f}/s against {statistics.median(theirs):,.0f}/s"
+    print(f"{what}: {rates}, {by_clock:.1f} times; {by_processor:.1f} times by processor time", flush=True)
 
 
 def megabytes(path: Path) -> str:
@@ -124,10 +150,8 @@ def share_waiting(folder: Path, size: str, steps: int, batch_size: int) -> None:
     loader.close()
     # The first step also waits for the workers to start.
     wait, step = statistics.median(waited[1:]), statistics.median(took[1:])
-    print(
-        f"{size} model, {batch_size} samples a step: {wait * 1e3:.2f} ms of {step * 1e3:,.0f} ms waiting ({wait / step:.3%}); "
-        f"a loader alone makes a batch in {alone * 1e3:.1f} ms"
-    )
+    waiting = f"{wait * 1e3:.2f} ms of {step * 1e3:,.0f} ms waiting ({wait / step:.3%})"
+    print(f"{size} model, {batch_size} samples a step: {waiting}; a batch takes 2 workers {alone * 1e3:.1f} ms alone")
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from vall_e.data.check import check_store
+from vall_e.data.check import check_store, main
 from vall_e.data.shards import join_shards
 from vall_e.data.similar import write_similar
 from vall_e.data.similar_file import similar_path
@@ -144,3 +144,12 @@ def test_a_foreign_or_missing_file_is_named(tmp_path: Path):
     for name in ("text.h5", "none.h5"):
         (problem,) = check_store(tmp_path / name)
         assert name in problem
+
+
+def test_the_command_names_damage_and_tells_it_by_its_status(path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main([str(path)]) == 0
+    assert capsys.readouterr().out == f"{path}: nothing is wrong\n"
+    flip(path, place(path, "codes", 3))
+    assert main([str(path), str(path)]) == 1
+    assert "utterance g/a/0 (row 0) cannot be used" in capsys.readouterr().out
+    assert main([]) == 2

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -82,3 +83,18 @@ def _name(file: StoreFile, row: int) -> str:
         return f"utterance {file.texts(row)[0]} (row {row})"
     except DataError:
         return f"the utterance of row {row}"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`python -m vall_e.data.check PATH ...`: print what is wrong. Exit status 1 if anything is."""
+    if not arguments:
+        print("usage: python -m vall_e.data.check PATH ...", file=sys.stderr)
+        return 2
+    found = {path: check_store(Path(path)) for path in arguments}
+    for path, problems in found.items():
+        print("\n".join(problems) if problems else f"{path}: nothing is wrong")
+    return int(any(found.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -23,7 +23,6 @@ from .utterance import Utterance
 DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError)
 
 FOUR_OFFSETS = Struct("<4q")
-TWO_CHECKSUMS = Struct("<2I")
 
 
 class StoreFile:
@@ -105,6 +104,11 @@ class StoreFile:
         return self.whole("codes_offsets")
 
     @cached_property
+    def _checksums(self) -> npt.NDArray[np.uint32]:
+        # Not verified as a whole: a damaged checksum costs its own row alone.
+        return self._columns.read("checksums", 0, self.info.utterances)
+
+    @cached_property
     def _numbers(self) -> dict[str, npt.NDArray[Any]]:
         return {name: self.whole(name) for name in ("speaker", "split", "language")}
 
@@ -132,10 +136,8 @@ class StoreFile:
         return self._columns.read(name, start, stop).tobytes()
 
     def _verify(self, which: int, row: int, crc32: int) -> None:
-        if isinstance(self._columns, ColumnFile):
-            told = TWO_CHECKSUMS.unpack(self._columns.content("checksums", row, row + 1))[which]
-            if told != crc32:
-                raise OSError(f"the checksum of the {('codes', 'texts')[which]} of row {row} does not hold")
+        if self.verifies and self._checksums[row, which] != crc32:
+            raise OSError(f"the checksum of the {('codes', 'texts')[which]} of row {row} does not hold")
 
 
 def _open_columns(path: Path) -> ColumnFile | ChunkedFile:
