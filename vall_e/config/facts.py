@@ -25,7 +25,7 @@ NAIVE_VOCABULARY_SIZE = 229
 LONGEST_HEADER = 100_000_000
 """Bytes of the header of a safetensors file at most, as the format has it."""
 DATASET_FORMAT = "vall_e"
-DATASET_VERSION = 1
+DATASET_VERSIONS = (1, 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,8 +126,8 @@ def _facts(path: Path, attributes: dict[str, Any]) -> DatasetFacts:
     here = f"dataset.hdf5_name={path}"
     if (found := attributes.get("format")) != DATASET_FORMAT:
         raise DataError(f"{here} is no dataset of vall_e: its format is {found!r}, expected {DATASET_FORMAT!r}")
-    if (version := attributes.get("version")) != DATASET_VERSION:
-        raise DataError(f"{here} has format version {version}, this vall_e reads version {DATASET_VERSION}")
+    if (version := attributes.get("version")) not in DATASET_VERSIONS:
+        raise DataError(f"{here} has format version {version}, this vall_e reads versions up to {DATASET_VERSIONS[-1]}")
     try:
         codec = json.loads(attributes["codec"])
         return DatasetFacts(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .architectures import RECURRENT, WITHOUT_MLP
 from .chosen_optimizer import optimizer_problems
 from .codec import AUDIO_BACKENDS_NEED, CODEC_FACTS, AudioBackend, CodecConfig
-from .dataset import DatasetConfig
+from .dataset import TASK_ROWS, DatasetConfig
 from .evaluation import EvaluationConfig
 from .hyperparameters import DEEPSPEED_OPTIMIZERS, DEEPSPEED_SCHEDULERS, TEACHING, HyperparametersConfig
 from .inference import InferenceConfig
@@ -18,9 +18,6 @@ from .optimizations import OptimizationsConfig
 from .setting import setting
 from .trainer import Backend, TrainerConfig, WeightDtype
 from .weights_format import WEIGHTS_FORMATS
-
-STT_TASK = 8
-"""Row of the task embedding that `stt` has: the ninth."""
 
 
 @dataclass(kw_only=True)
@@ -93,9 +90,11 @@ class Config:
             yield f"model.attention={self.model.attention} does not go with device=cpu: it runs on GPUs alone"
 
     def _task_problems(self) -> Iterator[str]:
-        tasks = [task.lower() for task in self.dataset.tasks_list]
-        if "stt" in tasks and self.model.tasks <= STT_TASK:
-            yield f"model.tasks={self.model.tasks} has no row for stt in dataset.tasks_list, allowed: 9 and up"
+        tasks = self.dataset.tasks
+        for task in tasks:
+            if self.model.tasks < (rows := TASK_ROWS.get(task, 0)):
+                missing = f"has no row for {task} in dataset.tasks_list, allowed: {rows} and up"
+                yield f"model.tasks={self.model.tasks} {missing}"
         if self.model.version == 2 and not {"tts", "len", "stt"}.issuperset(tasks):
             yield (
                 f"dataset.tasks_list={self.dataset.tasks_list} does not go with model.version=2, which has no "
@@ -106,11 +105,12 @@ class Config:
                 f"dataset.tasks_list={self.dataset.tasks_list} needs len among model.capabilities="
                 f"{self.model.capabilities}"
             )
-        if "len" in tasks and self.model.loss_factors and not self.model.loss_factors.get("len"):
-            yield (
-                f"model.loss_factors={self.model.loss_factors} has no len, which dataset.tasks_list="
-                f"{self.dataset.tasks_list} is to learn: +model.loss_factors.len=1"
-            )
+        for task, segment in (("len", "len"), ("stt", "text")):
+            if task in tasks and self.model.loss_factors and not self.model.loss_factors.get(segment):
+                yield (
+                    f"model.loss_factors={self.model.loss_factors} has no {segment}, which dataset.tasks_list="
+                    f"{self.dataset.tasks_list} is to learn: +model.loss_factors.{segment}=1"
+                )
 
     def _sampling_problems(self) -> Iterator[str]:
         modality = self.evaluation.kwargs.modality.lower()

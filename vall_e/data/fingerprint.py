@@ -10,12 +10,12 @@ from dataclasses import asdict
 from vall_e.audio.codec import CodecIdentity
 
 from .manifest import ManifestEntry
-from .store_format import VERSION
+from .store_format import CONTENT_VERSION
 
 
 def fingerprints(entries: Iterable[ManifestEntry], codec: CodecIdentity) -> list[int]:
-    """64-bit fingerprints of the store's version, the codec, each manifest line and the size of its audio file."""
-    common = hashlib.sha256(_canonical([VERSION, asdict(codec)]))
+    """64-bit fingerprints of the version of contents, the codec, each manifest line and the size of its audio file."""
+    common = hashlib.sha256(_canonical([CONTENT_VERSION, asdict(codec)]))
     found = []
     for entry in entries:
         own = common.copy()

@@ -3,7 +3,7 @@
 A separator vector stands between consecutive segments (square brackets: only if the model has the capability, and the
 level only from the fifth generation on):
 
-    tts   text · [lang] · [level] · prom · [tone] · resp
+    tts   text · [lang] · [level] · prom · [tone] · resp    (tts-c, ns, sr, tse, cse and nse, too)
     len   text · [lang] · [level] · prom · [tone] · len
     stt   resp · [lang] · [level] · text
 

@@ -75,7 +75,7 @@ def predictions(
     """Everything the batch predicts, segment by segment.
 
     A causal head reads a prediction `causal_size` positions earlier: with one the first id of a segment is read at the
-    separator before it. Inputs are ignored only for tasks that have an output of their own (tts, stt, len).
+    separator before it. With `ignore_inputs` the output segment alone is learnt, in every task.
     """
     found, offset = [], 0
     for index, (sample, layout) in enumerate(zip(samples, layouts, strict=True)):
@@ -169,12 +169,19 @@ def per_sample_mean(values: Sequence[Tensor], members: Mapping[int, Sequence[int
 
 
 def level_means(batch: Sequence[Predictions], losses: Sequence[Tensor]) -> dict[str, Tensor]:
-    """Mean loss of the response predictions of each RVQ level that the batch trains, and of masked ones of level 0.
+    """Mean loss of the output predictions of each RVQ level that the batch trains, and of each other kind of output.
 
-    Named `nll.level0`, ..., `nll.masked`.
+    Named `nll.level0`, ..., `nll.masked` for masked ones of level 0, `nll.stt` and `nll.len`.
     """
-    by_level: dict[str, list[Tensor]] = defaultdict(list)
+    by_kind: dict[str, list[Tensor]] = defaultdict(list)
     for entry, loss in zip(batch, losses, strict=True):
-        if entry.segment == "resp":
-            by_level["masked" if entry.head == MASKED_HEAD else f"level{entry.level}"].append(loss.detach())
-    return {f"nll.{name}": torch.cat(found).mean() for name, found in sorted(by_level.items())}
+        if (kind := output_kind(entry)) is not None:
+            by_kind[kind].append(loss.detach())
+    return {f"nll.{name}": torch.cat(found).mean() for name, found in sorted(by_kind.items())}
+
+
+def output_kind(entry: Predictions) -> str | None:
+    """`level0`, `masked`, `stt` or `len`; None for predictions of an input."""
+    if entry.segment == "resp":
+        return "masked" if entry.head == MASKED_HEAD else f"level{entry.level}"
+    return entry.head if (entry.head, entry.segment) in (("stt", "text"), ("len", "len")) else None
