@@ -14,10 +14,10 @@ from torch import Tensor
 from tests.models.tiny import STOP, draw_codes, draw_text, tiny_model
 from vall_e.config.sampling import SamplingConfig
 from vall_e.decoding.autoregressive import decode_level_zero
-from vall_e.decoding.beam import BeamSearch, Hypothesis
 from vall_e.decoding.finish import Guard
 from vall_e.decoding.guidance import Guidance, RunningGuidance, unconditional
-from vall_e.decoding.open_sequences import level_zero_embedding
+from vall_e.decoding.sampling.beam import BeamSearch, Hypothesis
+from vall_e.decoding.sequences.opening import level_zero_embedding
 from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE
 

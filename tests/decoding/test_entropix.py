@@ -13,13 +13,13 @@ from torch import Tensor
 from tests.models.tiny import draw_codes, draw_text, tiny_model
 from vall_e.config.sampling import SamplingConfig
 from vall_e.decoding.autoregressive import decode_level_zero, replies
-from vall_e.decoding.dice import seeded
-from vall_e.decoding.entropix import Certainty, Entropix, adapted, certainty, entropies
 from vall_e.decoding.guidance import Guidance, unconditional
-from vall_e.decoding.open_sequences import level_zero_embedding, open_sequences
 from vall_e.decoding.reply import Reply
-from vall_e.decoding.samplers import Draw
-from vall_e.decoding.sequences import Sequences
+from vall_e.decoding.sampling.dice import seeded
+from vall_e.decoding.sampling.draw import Draw
+from vall_e.decoding.sampling.entropix import Certainty, Entropix, adapted, certainty, entropies
+from vall_e.decoding.sequences.opening import level_zero_embedding, open_sequences
+from vall_e.decoding.sequences.sequences import Sequences
 from vall_e.errors import ConfigError
 from vall_e.models.backbones.attention import PackedAttention, shared
 from vall_e.models.layout import ModelInput

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from tests.models.tiny import STOP, draw_codes, draw_text, tiny_model
 from vall_e.config.sampling import SamplingConfig
-from vall_e.decoding.dice import Dice, seeded
 from vall_e.decoding.guidance import Guidance, unconditional
 from vall_e.decoding.masked import Canvas, blank, cool, decode_masked, draft, hidden_frames
 from vall_e.decoding.masked import draw_codes as say_codes
 from vall_e.decoding.non_autoregressive import frame_logits
-from vall_e.decoding.samplers import Draw
+from vall_e.decoding.sampling.dice import Dice, seeded
+from vall_e.decoding.sampling.draw import Draw
 from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from vall_e.config.sampling import SamplingConfig
-from vall_e.decoding.dice import seeded
-from vall_e.decoding.mirostat import Mirostat, ranks_kept, zipf_exponent
 from vall_e.decoding.reply import Reply
+from vall_e.decoding.sampling.dice import seeded
+from vall_e.decoding.sampling.mirostat import Mirostat, ranks_kept, zipf_exponent
 
 
 def zipf(exponent: float, ids: int = 1024) -> Tensor:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 
 from vall_e.config.sampling import SamplingConfig
-from vall_e.decoding.dice import seeded
-from vall_e.decoding.level_zero import Plain
-from vall_e.decoding.repetition_aware import RepetitionAware
 from vall_e.decoding.reply import Reply
+from vall_e.decoding.sampling.dice import seeded
+from vall_e.decoding.sampling.level_zero import Plain
+from vall_e.decoding.sampling.repetition_aware import RepetitionAware
 
 PREDICTION = torch.tensor([3.0, 1.0, 1.0, 1.0, 0.0])
 

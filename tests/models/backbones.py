@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vall_e.decoding.sequences import next_position
+from vall_e.decoding.sequences.sequences import next_position
 from vall_e.models.layout import Layout
 from vall_e.models.vall_e import VallE
 

@@ -15,9 +15,9 @@ from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE
 
 from .guidance import Guidance
-from .open_sequences import level_zero_embedding, open_sequences
 from .reply import Choose, Reply
-from .sequences import Embed, Sequences, closed_up
+from .sequences.opening import level_zero_embedding, open_sequences
+from .sequences.sequences import Embed, Sequences, closed_up
 
 
 @torch.inference_mode()

@@ -13,16 +13,16 @@ from vall_e.models.lora.levels import at_level
 from vall_e.models.vall_e import VallE
 
 from .autoregressive import replies
-from .beam import BeamSearch
-from .dice import seeded
 from .guidance import guidance
-from .interleaved import TurnsChoice, frames_said
-from .level_zero import LevelZeroChoice
 from .masked import say_masked
-from .open_sequences import level_zero_embedding, open_level_zero
 from .reply import Choose, Reply
 from .request import Part, Said, SpeechRequest
 from .response import Response, answer_in_full
+from .sampling.beam import BeamSearch
+from .sampling.dice import seeded
+from .sampling.level_zero import LevelZeroChoice
+from .sequences.interleaved import TurnsChoice, frames_said
+from .sequences.opening import level_zero_embedding, open_level_zero
 from .stepping import inside
 
 

@@ -18,13 +18,13 @@ from vall_e.models.lora.levels import at_level
 from vall_e.models.masking import hidden_share
 from vall_e.models.vall_e import VallE
 
-from .dice import Dice
 from .finish import Finish
 from .guidance import guidance
 from .length import predict_lengths
 from .non_autoregressive import frame_logits
 from .response import Answer, Response
-from .samplers import Draw, level_zero_draw, pick
+from .sampling.dice import Dice
+from .sampling.draw import Draw, level_zero_draw, pick
 
 
 @dataclass

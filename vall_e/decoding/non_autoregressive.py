@@ -14,9 +14,9 @@ from vall_e.models.layout import ModelInput
 from vall_e.models.lora.levels import at_level
 from vall_e.models.vall_e import VallE
 
-from .dice import Dice
 from .guidance import Guidance, guidance, unconditional
-from .samplers import pick, upper_level_draw
+from .sampling.dice import Dice
+from .sampling.draw import pick, upper_level_draw
 
 
 def decoded_levels(cfg: ModelConfig, sampling: SamplingConfig) -> int:

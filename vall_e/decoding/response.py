@@ -15,12 +15,12 @@ from vall_e.config.sampling import SamplingConfig
 from vall_e.models.lora.levels import at_level
 from vall_e.models.vall_e import VallE
 
-from .dice import Dice
 from .finish import Finish, Guard
 from .non_autoregressive import decode_levels, decoded_levels
 from .refinement import refine
 from .reply import Reply
 from .request import Part, Said, SpeechRequest
+from .sampling.dice import Dice
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from vall_e.config.sampling import SamplingConfig
 from vall_e.decoding.autoregressive import decode_level_zero
-from vall_e.decoding.dice import seeded
 from vall_e.decoding.length import predict_lengths
 from vall_e.decoding.non_autoregressive import decode_levels
 from vall_e.decoding.reply import Reply
+from vall_e.decoding.sampling.dice import seeded
 from vall_e.decoding.transcribe import transcribe
 from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from vall_e.config.sampling import SamplingConfig
-from vall_e.decoding.dice import seeded
 from vall_e.decoding.guidance import Guidance
 from vall_e.decoding.masked import blank, decode_masked
 from vall_e.decoding.non_autoregressive import decode_levels, frame_logits
+from vall_e.decoding.sampling.dice import seeded
 from vall_e.models.vall_e import VallE
 
 from .fixture import Array, Fixture

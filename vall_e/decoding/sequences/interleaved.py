@@ -11,17 +11,17 @@ import torch
 from torch import Tensor
 
 from vall_e.config.sampling import SamplingConfig
+from vall_e.decoding.finish import Finish, Guard
+from vall_e.decoding.guidance import Guidance
+from vall_e.decoding.reply import Reply
+from vall_e.decoding.request import Part
+from vall_e.decoding.sampling.dice import Dice
+from vall_e.decoding.sampling.draw import level_zero_draw, pick, upper_level_draw
+from vall_e.decoding.sampling.penalties import penalise
 from vall_e.models.interleaving import frames_of
 from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE
 
-from .dice import Dice
-from .finish import Finish, Guard
-from .guidance import Guidance
-from .penalties import penalise
-from .reply import Reply
-from .request import Part
-from .samplers import level_zero_draw, pick, upper_level_draw
 from .sequences import Sequences
 
 

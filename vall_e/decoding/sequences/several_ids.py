@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from vall_e.decoding.guidance import Guidance
+from vall_e.decoding.reply import Choose, Reply
 from vall_e.models.layout import Layout, ModelInput
 from vall_e.models.vall_e import VallE
 
-from .guidance import Guidance
-from .reply import Choose, Reply
 from .sequences import Embed, Sequences
 
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from vall_e.decoding.dice import Dice
-from vall_e.decoding.penalties import common_ending, penalise_length, penalise_repetition, penalise_runs
-from vall_e.decoding.samplers import Draw, heat, keep_min_p, keep_top_k, keep_top_no, keep_top_p, pick
+from vall_e.decoding.sampling.dice import Dice
+from vall_e.decoding.sampling.draw import Draw, heat, keep_min_p, keep_top_k, keep_top_no, keep_top_p, pick
+from vall_e.decoding.sampling.penalties import common_ending, penalise_length, penalise_repetition, penalise_runs
 
 LOGITS = torch.tensor([2.0, 1.0, 0.0, -1.0, -2.0])
 logit_rows = st.lists(st.floats(-20, 20, width=32), min_size=1, max_size=30).map(torch.tensor)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from vall_e.config.sampling import SamplingConfig
+from vall_e.decoding.reply import Reply
 
 from .dice import Dice, throw_each
-from .reply import Reply
-from .samplers import Draw, level_zero_draw, pick
+from .draw import Draw, level_zero_draw, pick
 
 ANEW = (0, 1)
 """Stream of the second draws."""

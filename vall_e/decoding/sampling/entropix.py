@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from vall_e.config.sampling import SamplingConfig
+from vall_e.decoding.reply import Reply
 
 from .dice import Dice
-from .reply import Reply
-from .samplers import Draw, level_zero_draw, pick
+from .draw import Draw, level_zero_draw, pick
 
 DRAWS = 5
 """Draws of which the likeliest is taken where nothing stands out."""

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from vall_e.config.sampling import SamplingConfig
+from vall_e.decoding.reply import Reply
 
 from .dice import Dice, throw_each
-from .reply import Reply
-from .samplers import drawn, level_zero_draw, narrowed
+from .draw import drawn, level_zero_draw, narrowed
 
 RANKS = 100
 """Likeliest ids that the exponent is estimated from."""

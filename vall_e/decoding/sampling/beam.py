@@ -13,15 +13,15 @@ import torch
 from torch import Tensor
 
 from vall_e.config.sampling import SamplingConfig
+from vall_e.decoding.finish import Guard
+from vall_e.decoding.guidance import Guidance
+from vall_e.decoding.reply import Reply
+from vall_e.decoding.sequences.sequences import Embed, Sequences
 from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE
 
-from .finish import Guard
-from .guidance import Guidance
+from .draw import level_zero_draw, narrowed
 from .penalties import penalise_each
-from .reply import Reply
-from .samplers import level_zero_draw, narrowed
-from .sequences import Embed, Sequences
 
 
 @dataclass(frozen=True)

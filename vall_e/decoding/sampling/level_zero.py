@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from vall_e.config.sampling import SamplingConfig
+from vall_e.decoding.finish import Guard
+from vall_e.decoding.reply import Choose, Reply
 
 from .dice import Dice, throw_each
+from .draw import level_zero_draw, pick
 from .entropix import Entropix
-from .finish import Guard
 from .mirostat import Mirostat
 from .penalties import penalise_each
 from .repetition_aware import RepetitionAware
-from .reply import Choose, Reply
-from .samplers import level_zero_draw, pick
 
 
 class LevelZeroChoice:

@@ -11,14 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vall_e.decoding.guidance import Guidance, RunningGuidance, unconditional
+from vall_e.decoding.reply import Choose, Reply
 from vall_e.errors import ConfigError
 from vall_e.models.backbones.backbone import Cache
 from vall_e.models.backbones.kv_cache import KVCache
 from vall_e.models.layout import Layout, ModelInput
 from vall_e.models.vall_e import VallE
-
-from .guidance import Guidance, RunningGuidance, unconditional
-from .reply import Choose, Reply
 
 Embed = Callable[[Tensor], Tensor]
 """Ids int64 [B] -> [B, d], their vectors in the output segment."""

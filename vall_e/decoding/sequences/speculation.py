@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from vall_e.decoding.reply import Choose, Reply
 from vall_e.models.backbones.kv_cache import KVCache
 from vall_e.models.vall_e import VallE
 
-from .reply import Choose, Reply
 from .sequences import Embed, Sequences
 
 

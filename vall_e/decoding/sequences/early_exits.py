@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from vall_e.decoding.guidance import Guidance
 from vall_e.models.early_exit import EarlyExit
 from vall_e.models.exit_rule import ExitRule
 from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE
 
-from .guidance import Guidance
 from .sequences import Embed, Sequences
 
 

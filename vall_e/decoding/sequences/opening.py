@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from vall_e.config.sampling import SamplingConfig
+from vall_e.decoding.guidance import Guidance, guidance
 from vall_e.errors import ConfigError
 from vall_e.models.backbones.attention_backbone import AttentionBackbone
 from vall_e.models.exit_rule import exit_rule
 from vall_e.models.vall_e import VallE
 
 from .early_exits import ExitingSequences
-from .guidance import Guidance, guidance
 from .interleaved import TakingTurns
 from .sequences import Embed, Sequences
 from .several_ids import SeveralIds
