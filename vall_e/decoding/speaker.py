@@ -26,7 +26,7 @@ from .history import after
 from .request import Part, Said, SpeechRequest, in_order
 from .sentences import split_text
 from .stepping import inside
-from .transcribe import transcribe
+from .transcribe import phonemes_of, transcribe
 
 
 @dataclass
@@ -91,7 +91,7 @@ class Speaker:
         with self._precision(), at_level(self.model, 0, self.cfg.use_lora):
             lang = language_id(self.cfg.language)
             ids = transcribe(self.model, [codes], self.cfg.max_duration, lang)[0]
-        return self.weights.tokenizer.decode(ids)
+        return phonemes_of(ids, self.weights.tokenizer)
 
     def tokenise(self, pieces: Sequence[str]) -> list[list[int]]:
         """Token ids of each piece, which is phonemised first unless it is given as phonemes."""

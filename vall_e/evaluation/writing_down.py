@@ -9,14 +9,13 @@ from dataclasses import dataclass
 import torch
 
 from vall_e.data.sample import Sample
-from vall_e.decoding.transcribe import transcribe
+from vall_e.decoding.transcribe import phonemes_of, transcribe
 from vall_e.models.vall_e import VallE
 from vall_e.text.languages import language_id
 from vall_e.text.tokenizer import Tokenizer
 
 LONGEST = 2
 """How many times as many tokens as were said a model may write."""
-UNKNOWN = 0
 
 
 @dataclass(frozen=True)
@@ -45,15 +44,9 @@ def write_down(model: VallE, samples: Sequence[Sample], tokenizer: Tokenizer, ba
 def _write(model: VallE, batch: Sequence[Sample], language: int, tokenizer: Tokenizer) -> list[Written]:
     limits = [LONGEST * len(sample.tokens) for sample in batch]
     ids = transcribe(model, [torch.from_numpy(sample.response) for sample in batch], max(limits), language)
-    written = [_phonemes(row[:limit], tokenizer) for row, limit in zip(ids, limits, strict=True)]
-    said = [_phonemes(sample.tokens.tolist(), tokenizer) for sample in batch]
+    written = [phonemes_of(row[:limit], tokenizer) for row, limit in zip(ids, limits, strict=True)]
+    said = [phonemes_of(sample.tokens.tolist(), tokenizer) for sample in batch]
     return [Written(one, other, distance(one, other)) for one, other in zip(said, written, strict=True)]
-
-
-def _phonemes(ids: Sequence[int], tokenizer: Tokenizer) -> str:
-    """A head may have more ids than the tokenizer has tokens; those are unknown."""
-    known = set(tokenizer.vocabulary.values())
-    return tokenizer.decode([token if token in known else UNKNOWN for token in ids])
 
 
 def distance(one: str, other: str) -> int:
