@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from vall_e.data.check import check_store, main
+from vall_e.data.column_file import BLOCK_BYTES, rest_crc32, user_block
 from vall_e.data.shards import join_shards
 from vall_e.data.similar import write_similar
 from vall_e.data.similar_file import similar_path
@@ -137,6 +138,31 @@ def test_damaged_codes_of_version_1_are_found(tmp_path: Path):
     problems = check_store(old)
     assert problems[0] == f"{old}: codes is damaged"
     assert 2 < len(problems) < 22
+
+
+def rewritten(path: Path, places: list[tuple[int, int]]) -> None:
+    """Give a file a user block that fits its content and names these places."""
+    content = bytearray(path.read_bytes())
+    content[:BLOCK_BYTES] = user_block(places, rest_crc32(path, places))
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("places", [[(10**18, 5)], [(-5, 10**18)], [(3000, -9)], [(0, 10**18)]])
+def test_places_that_no_file_has_are_refused_at_once(path: Path, places: list[tuple[int, int]]):
+    content = bytearray(path.read_bytes())
+    content[:BLOCK_BYTES] = user_block(places, 0)
+    path.write_bytes(content)
+    (problem,) = check_store(path)
+    assert str(path) in problem
+
+
+def test_a_link_to_another_file_is_not_followed(path: Path, tmp_path: Path):
+    path.rename(tmp_path / "other.h5")
+    with h5py.File(path, "w", userblock_size=BLOCK_BYTES) as file:
+        file["codes"] = h5py.ExternalLink("other.h5", "/codes")
+    rewritten(path, [])
+    (problem,) = check_store(path)
+    assert "codes is no column" in problem
 
 
 def test_a_foreign_or_missing_file_is_named(tmp_path: Path):

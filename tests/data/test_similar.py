@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vall_e.data.similar import write_similar
-from vall_e.data.similar_file import similar_path
+from vall_e.data.similar_file import SimilarFile, similar_path
 from vall_e.data.store import Store
 from vall_e.errors import DataError
 
@@ -24,6 +24,7 @@ def test_what_is_written_is_read_back_by_row(write_store: WriteStore):
     store = pickle.loads(pickle.dumps(Store(path)))
     assert [store.similar(row).tolist() for row in range(4)] == INDICES.tolist()
     assert store.similar(0).dtype == np.int32
+    assert SimilarFile(path, store.content_crc32).scores(2).tolist() == SCORES[2].tolist()
     write_similar(path, INDICES[:, :1], SCORES[:, :1])
     assert Store(path).similar(2).tolist() == [3]
 

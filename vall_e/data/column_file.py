@@ -40,34 +40,39 @@ class Column:
     dtype: np.dtype[Any]
     crc32: int
 
+    @property
+    def place(self) -> Place:
+        """Where its bytes lie."""
+        return self.start, self.rows * self.row_bytes
+
 
 class ColumnFile:
     """The columns and attributes of one file, read-only. OSError if it is not whole, or not such a file."""
 
     def __init__(self, path: Path) -> None:
-        check_rest(path)
+        told = checked_places(path)
         # Nobody writes to a finished file, and network folders often cannot lock.
         with h5py.File(path, "r", locking=False) as file:
             self.attributes: dict[str, Any] = dict(file.attrs)
-            self.columns = {name: _column(dataset) for name, dataset in file.items()}
+            self.columns = {name: _column(file, name) for name in file}
+        if {column.place for column in self.columns.values() if column.rows} != told:
+            raise OSError("its first bytes tell other columns than it has")
         self._file = path.open("rb", buffering=0)
-        self._descriptor = self._file.fileno()
 
     def read(self, name: str, start: int, stop: int) -> npt.NDArray[Any]:
         """Rows `start` to `stop` of a column, which may be written to; OSError if the file has no such rows."""
-        column = self._column(name, start, stop)
-        values = np.empty((stop - start, *column.row_shape), column.dtype)
-        if values.size:
-            found = os.preadv(self._descriptor, [values.data], column.start + start * column.row_bytes)
-            if found != values.nbytes:
-                raise OSError(f"the file ends within {name}")
-        return values
+        content = bytearray(self.content(name, start, stop))
+        column = self.columns[name]
+        values = np.frombuffer(content, column.dtype) if content else np.empty(0, column.dtype)
+        return values.reshape(stop - start, *column.row_shape)
 
     def content(self, name: str, start: int, stop: int) -> bytes:
-        """The bytes of rows `start` to `stop`: the quickest way to a few of them."""
-        column = self._column(name, start, stop)
+        """The bytes of rows `start` to `stop`."""
+        column = self.columns[name]
+        if not 0 <= start <= stop <= column.rows:
+            raise OSError(f"{name} has {column.rows} rows, not {start} to {stop}")
         size = (stop - start) * column.row_bytes
-        content = os.pread(self._descriptor, size, column.start + start * column.row_bytes)
+        content = os.pread(self._file.fileno(), size, column.start + start * column.row_bytes)
         if len(content) != size:
             raise OSError(f"the file ends within {name}")
         return content
@@ -95,12 +100,6 @@ class ColumnFile:
         """Close the file."""
         self._file.close()
 
-    def _column(self, name: str, start: int, stop: int) -> Column:
-        column = self.columns[name]
-        if not 0 <= start <= stop <= column.rows:
-            raise OSError(f"{name} has {column.rows} rows, not {start} to {stop}")
-        return column
-
 
 def has_columns(path: Path) -> bool:
     """Whether a file claims to be one of columns."""
@@ -108,8 +107,8 @@ def has_columns(path: Path) -> bool:
         return MAGIC.encode() in file.read(len(MAGIC) + 16)
 
 
-def check_rest(path: Path) -> None:
-    """OSError unless the user block and all that lies between the columns are as they were written."""
+def checked_places(path: Path) -> set[Place]:
+    """Where the columns lie; OSError unless the user block and all that lies between them are as they were written."""
     with path.open("rb") as file:
         block = file.read(BLOCK_BYTES)
     try:
@@ -120,6 +119,7 @@ def check_rest(path: Path) -> None:
         raise OSError("its first bytes cannot be read") from error
     if not whole or rest_crc32(path, places) != told["crc32"]:
         raise OSError("the checksum of its metadata does not hold")
+    return set(places)
 
 
 def user_block(places: Sequence[Place], crc32: int) -> bytes:
@@ -130,10 +130,10 @@ def user_block(places: Sequence[Place], crc32: int) -> bytes:
 
 def rest_crc32(path: Path, places: Sequence[Place]) -> int:
     """CRC-32 of all bytes behind the user block that belong to no column."""
-    crc, at = 0, BLOCK_BYTES
+    crc, at, end = 0, BLOCK_BYTES, path.stat().st_size
     with path.open("rb") as file:
-        for start, size in [*sorted(places), (path.stat().st_size, 0)]:
-            for piece in _pieces(at, start):
+        for start, size in [*sorted(places), (end, 0)]:
+            for piece in _pieces(at, min(start, end)):
                 file.seek(piece.start)
                 crc = zlib.crc32(file.read(len(piece)), crc)
             at = max(at, start + size)
@@ -145,9 +145,11 @@ def _pieces(start: int, stop: int) -> Iterator[range]:
         yield range(first, min(first + PIECE_BYTES, stop))
 
 
-def _column(dataset: h5py.Dataset) -> Column:
+def _column(file: h5py.File, name: str) -> Column:
+    # A link to another file is not followed.
+    dataset = file[name] if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
     if not isinstance(dataset, h5py.Dataset) or (dataset.size and dataset.id.get_offset() is None):
-        raise OSError(f"{dataset.name} is no column")
+        raise OSError(f"{name} is no column")
     rows, *row_shape = dataset.shape
     start, row_bytes = dataset.id.get_offset() or 0, prod(row_shape) * dataset.dtype.itemsize
     return Column(start, rows, tuple(row_shape), row_bytes, dataset.dtype, int(dataset.attrs["crc32"]))
