@@ -1,4 +1,7 @@
-"""`python -m vall_e.data [PATH ...] [key=value ...]`: show what a dataset holds, and what the tasks make of it."""
+"""`python -m vall_e.data [PATH ...] [key=value ...]`: show what a dataset holds, and what the tasks make of it.
+
+`python -m vall_e.data check PATH ...` looks for damage.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,11 @@ def _is_path(argument: str) -> bool:
 
 
 def main() -> None:
-    """Entry point of `vall-e-data`."""
+    """Entry point of `vall-e-data`; `check PATH ...` looks for damage instead."""
+    if sys.argv[1:2] == ["check"]:
+        from vall_e.data.check import main as check
+
+        sys.exit(check(sys.argv[2:]))
     sys.argv[1:] = with_paths(sys.argv[1:])
     launch(run, "data")
 

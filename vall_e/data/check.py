@@ -86,15 +86,11 @@ def _name(file: StoreFile, row: int) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`python -m vall_e.data.check PATH ...`: print what is wrong. Exit status 1 if anything is."""
+    """`python -m vall_e.data check PATH ...`: print what is wrong. Exit status 1 if anything is."""
     if not arguments:
-        print("usage: python -m vall_e.data.check PATH ...", file=sys.stderr)
+        print("usage: python -m vall_e.data check PATH ...", file=sys.stderr)
         return 2
     found = {path: check_store(Path(path)) for path in arguments}
     for path, problems in found.items():
         print("\n".join(problems) if problems else f"{path}: nothing is wrong")
     return int(any(found.values()))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
