@@ -1,0 +1,79 @@
+"""Steps 5 and 6, when the steps before are done with everything: the dataset and its report."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from vall_e.text import Tokenizer
+
+from ..manifest import Manifest
+from ..store import Store
+from .job import Job, Marked, Outcome
+from .neighbours import Similar, similar_rows
+from .pack import pack
+from .phonemes import UnknownSymbols
+from .report import PrepareReport, earlier_report, nothing_left
+
+log = logging.getLogger(__name__)
+
+
+def join(job: Job, manifest: Manifest, tokenizer: Tokenizer | None) -> PrepareReport:
+    """Make the dataset if no job has anything left to do, and tell what it holds; else say what is missing."""
+    with job.workshop.joining():
+        if job.cfg.shards > 1:
+            job.reload()
+        outcome = job.outcome(manifest.entries)
+        report = PrepareReport(path=job.workshop.store, recipe=manifest.recipe, encoded=job.encoded)
+        report.leave_out(manifest.rejected, outcome.dropped)
+        report.plan = job.plan(manifest.entries)
+        if outcome.missing:
+            return _unfinished(report, outcome)
+        if not outcome.kept:
+            raise nothing_left(report, len(manifest.entries) + len(manifest.rejected))
+        for one in outcome.dropped:
+            log.warning("%s is left out: %s", one.id, one.reason)
+        _pack(job, outcome.kept, report, tokenizer)
+        _count(outcome.kept, report, job.codec.identity.frame_rate)
+        report.write()
+        job.workshop.clear()
+    log.info("%s", "\n".join(report.lines()))
+    return report
+
+
+def _unfinished(report: PrepareReport, outcome: Outcome) -> PrepareReport:
+    """Other jobs are at work - or one of them has joined all and cleared away what tells so."""
+    report.missing = outcome.missing
+    if earlier_report(report.path).get("plan") == report.plan and report.path.exists():
+        report.missing = 0
+        log.info("%s: another job has joined the work of all", report.path)
+    else:
+        log.info("%s: %d utterances are left to other jobs; the last joins them", report.path, outcome.missing)
+    return report
+
+
+def _pack(job: Job, kept: Sequence[Marked], report: PrepareReport, tokenizer: Tokenizer | None) -> None:
+    marks, before = [mark for _, mark in kept], earlier_report(report.path)
+    report.similar = {"by": job.cfg.similar_by, "top_k": job.cfg.similar_top_k} if job.cfg.similar_top_k else {}
+    if job.finished.store_holds(marks) and before.get("similar", {}) == report.similar:
+        log.info("%s already holds all %d utterances: nothing to do", report.path, len(kept))
+        report.unknown_symbols = before.get("unknown_symbols", {})
+        return
+    symbols = UnknownSymbols(tokenizer) if tokenizer is not None else None
+    scratch = job.workshop.folder / "pack"
+    pack(report.path, marks, job.finished, job.codec.identity, _similar(job, kept), scratch, symbols)
+    report.unknown_symbols = symbols.found if symbols else {}
+
+
+def _similar(job: Job, kept: Sequence[Marked]) -> Similar | None:
+    if not job.cfg.similar_top_k:
+        return None
+    speakers, splits = [piece.speaker for piece, _ in kept], [piece.split for piece, _ in kept]
+    journal = job.workshop.journal("features")
+    return similar_rows([mark for _, mark in kept], speakers, splits, job.finished, job.codec, job.cfg, journal)
+
+
+def _count(kept: Sequence[Marked], report: PrepareReport, frame_rate: float) -> None:
+    with Store(report.path) as store:
+        for (piece, _), frames in zip(kept, store.frames.tolist(), strict=True):
+            report.take(piece.speaker, piece.language, piece.split, frames / frame_rate)
