@@ -13,6 +13,7 @@ import soxr
 from vall_e.atomic import replacing
 from vall_e.errors import AudioError
 
+from .cut_short import missing_bytes
 from .media import decode_media, is_media
 
 Wave = npt.NDArray[np.float32]
@@ -67,12 +68,18 @@ def _read_frames(
 ) -> tuple[npt.NDArray[np.float32], int]:
     """float32 [N, channels] and the rate; the header is judged before anything of the size it claims is reserved."""
     try:
+        if isinstance(source, Path) and (missing := missing_bytes(source)):
+            raise AudioError(f"{name}: is cut short, {missing} bytes are missing")
         with soundfile.SoundFile(source) as file:
             rate = int(file.samplerate)
             first, last = (0, file.frames) if span is None else (_frame(span[0], rate), _frame(span[1], rate))
             _check(name, min(last, file.frames) - first, rate, file.channels, longest)
             file.seek(min(first, file.frames))
-            return file.read(last - first, dtype="float32", always_2d=True), rate
+            wanted = min(last, file.frames) - first
+            wave: npt.NDArray[np.float32] = file.read(wanted, dtype="float32", always_2d=True)
+            if len(wave) < wanted and file.format == "FLAC":  # others do not know their length for sure
+                raise AudioError(f"{name}: is cut short, {wanted - len(wave)} of {wanted} samples are missing")
+            return wave, rate
     except (soundfile.SoundFileError, OSError, ValueError, MemoryError) as error:
         if isinstance(error, AudioError):
             raise

@@ -96,8 +96,8 @@ class _Array:
 def _array(data: bytes | str, dtype: np.dtype[Any], shape: tuple[int, ...], order: Any) -> npt.NDArray[Any]:
     # Python 2 wrote bytes as latin-1 text.
     raw = data.encode("latin-1") if isinstance(data, str) else bytes(data)
-    found: npt.NDArray[Any] = np.frombuffer(raw, dtype).reshape(tuple(int(side) for side in shape), order=order)
-    return found.copy()
+    found = np.frombuffer(raw, dtype).reshape(tuple(int(side) for side in shape), order=order)
+    return np.array(found)
 
 
 def _reconstruct(*_: object) -> _Array:

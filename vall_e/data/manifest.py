@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
 from vall_e.config.dataset import DatasetConfig
@@ -85,6 +86,7 @@ class _Settling:
         """The recording of a row."""
         if problem := refusal(row.path):
             raise DataError(problem)
+        row = replace(row, path=os.path.normpath(row.path))
         speaker, split, text = self._speaker(row), self._split(row), _text(row)
         language = self._language(row, speaker)
         entry = ManifestEntry(

@@ -1,4 +1,4 @@
-"""Step 5: which utterances of a speaker sound alike, so that one can prompt the other."""
+"""Which utterances of a speaker sound alike, so that one can prompt the other."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from vall_e.text import Tokenizer
 from ..manifest import Manifest
 from ..store import Store
 from .job import Job, Marked, Outcome
-from .neighbours import Similar, similar_rows
+from .neighbours import similar_rows
 from .pack import pack
 from .phonemes import UnknownSymbols
 from .report import PrepareReport, earlier_report, nothing_left
@@ -34,6 +34,7 @@ def join(job: Job, manifest: Manifest, tokenizer: Tokenizer | None) -> PrepareRe
         for one in outcome.dropped:
             log.warning("%s is left out: %s", one.id, one.reason)
         _pack(job, outcome.kept, report, tokenizer)
+        _compare(job, outcome.kept, report)
         _count(outcome.kept, report, job.codec.identity.frame_rate)
         report.write()
         job.workshop.clear()
@@ -53,24 +54,27 @@ def _unfinished(report: PrepareReport, outcome: Outcome) -> PrepareReport:
 
 
 def _pack(job: Job, kept: Sequence[Marked], report: PrepareReport, tokenizer: Tokenizer | None) -> None:
-    marks, before = [mark for _, mark in kept], earlier_report(report.path)
-    report.similar = {"by": job.cfg.similar_by, "top_k": job.cfg.similar_top_k} if job.cfg.similar_top_k else {}
-    if job.finished.store_holds(marks) and before.get("similar", {}) == report.similar:
+    marks = [mark for _, mark in kept]
+    if job.finished.store_holds(marks):
         log.info("%s already holds all %d utterances: nothing to do", report.path, len(kept))
-        report.unknown_symbols = before.get("unknown_symbols", {})
+        report.unknown_symbols = earlier_report(report.path).get("unknown_symbols", {})
         return
     symbols = UnknownSymbols(tokenizer) if tokenizer is not None else None
-    scratch = job.workshop.folder / "pack"
-    pack(report.path, marks, job.finished, job.codec.identity, _similar(job, kept), scratch, symbols)
+    pack(report.path, marks, job.finished, job.codec.identity, job.workshop.folder / "pack", symbols)
     report.unknown_symbols = symbols.found if symbols else {}
+    job.finished.reload()
 
 
-def _similar(job: Job, kept: Sequence[Marked]) -> Similar | None:
-    if not job.cfg.similar_top_k:
-        return None
+def _compare(job: Job, kept: Sequence[Marked], report: PrepareReport) -> None:
+    """Keep similar utterances, unless those of this very dataset are kept already: its report tells."""
+    if not job.cfg.similar_top_k or earlier_report(report.path).get("plan") == report.plan:
+        return
+    from ..similar import write_similar
+
     speakers, splits = [piece.speaker for piece, _ in kept], [piece.split for piece, _ in kept]
     journal = job.workshop.journal("features")
-    return similar_rows([mark for _, mark in kept], speakers, splits, job.finished, job.codec, job.cfg, journal)
+    found = similar_rows([mark for _, mark in kept], speakers, splits, job.finished, job.codec, job.cfg, journal)
+    write_similar(report.path, *found)
 
 
 def _count(kept: Sequence[Marked], report: PrepareReport, frame_rate: float) -> None:

@@ -1,4 +1,4 @@
-"""Step 5 as work that can be interrupted: vectors go to a journal, of which the neighbours are computed at once."""
+"""Comparing as work that can be interrupted: vectors go to a journal, of which the neighbours are computed at once."""
 
 from __future__ import annotations
 

@@ -11,7 +11,6 @@ from vall_e.audio.codec import CodecIdentity
 from ..finished import FinishedWork
 from ..store_writer import StoreWriter
 from ..utterance import Utterance
-from .neighbours import Similar
 from .phonemes import UnknownSymbols
 from .progress import progress
 
@@ -21,12 +20,10 @@ def pack(
     kept: Sequence[int],
     finished: FinishedWork,
     codec: CodecIdentity,
-    similar: Similar | None,
     scratch: Path,
     symbols: UnknownSymbols | None,
 ) -> None:
-    """Write the utterances of fingerprints `kept` to `path`, in that order, with their similar ones if there are any.
-    `symbols` gets to see the phonemes of all.
+    """Write the utterances of fingerprints `kept` to `path`, in that order. `symbols` gets to see the phonemes of all.
 
     It is made in the folder `scratch` first: whoever reads `path` sees the old dataset or the new.
     """
@@ -36,10 +33,6 @@ def pack(
             writer.append(utterance, fingerprint)
             if symbols is not None:
                 symbols.look(utterance.id, utterance.phonemes)
-    if similar is not None:
-        from ..similar import write_similar
-
-        write_similar(made, *similar)
     path.parent.mkdir(parents=True, exist_ok=True)
     os.replace(made, path)
 

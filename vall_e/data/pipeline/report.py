@@ -50,7 +50,6 @@ class PrepareReport:
     by_language: dict[str, Tally] = field(default_factory=dict)
     by_split: dict[str, Tally] = field(default_factory=dict)
     unknown_symbols: dict[str, list[str]] = field(default_factory=dict)
-    similar: dict[str, Any] = field(default_factory=dict)
     plan: str = ""
 
     @property

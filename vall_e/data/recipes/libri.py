@@ -29,8 +29,8 @@ def rows(corpus: Corpus) -> Found:
             texts[str(path.parent / name)] = (where, text)
     for audio in corpus.audio:
         name = str(audio.with_suffix(""))
-        where, text = texts.pop(name) if name in texts else _beside(corpus, audio)
-        yield Row(where=where, path=str(audio), text=text, speaker=_speaker(corpus, audio), split=_split(audio))
+        told = texts.pop(name) if name in texts else _beside(corpus, audio)
+        yield Row(where=told[0], path=str(audio), text=told[1], speaker=_speaker(corpus, audio), split=_split(audio))
     for name, (where, _) in texts.items():
         yield Rejected(where, f"has a transcript of {name!r}, but there is no such audio")
 
