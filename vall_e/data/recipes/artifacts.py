@@ -70,7 +70,9 @@ def rows(corpus: Corpus) -> Found:
 
 def _row(corpus: Corpus, path: PurePosixPath) -> Row | Rejected:
     try:
-        told = load_artifact(corpus.root / path).get("metadata") or {}
+        told = load_artifact(corpus.root / path).get("metadata", {})
+        if not isinstance(told, dict):
+            raise ValueError(f"{path}: its metadata is no dictionary")
         if str(path.with_suffix(".json")) in corpus:
             told = {**told, **json.loads(read_short(corpus.root / path.with_suffix(".json")))}
     except (DataError, OSError, ValueError, TypeError, RecursionError) as error:

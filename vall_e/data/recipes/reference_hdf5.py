@@ -70,6 +70,9 @@ def _rows(file: h5py.File, path: Path) -> Found:
     for kind in TYPES:
         for key, group in _utterances(file, f"/{kind}", 3):
             where = f"{path.name}{key}"
+            if group is None:
+                yield Rejected(where, "is a link to elsewhere, or no group")
+                continue
             try:
                 row = _row(group, where, path, key)
             except H5_ERRORS as error:
@@ -89,11 +92,13 @@ def _row(group: Any, where: str, path: Path, key: str) -> Row | Rejected:
 
 
 def _utterances(file: h5py.File, key: str, depth: int) -> Iterator[tuple[str, Any]]:
-    """Groups `depth` levels below `key`; links to elsewhere are not followed."""
-    if not isinstance(file.get(key, getlink=True), h5py.HardLink):
+    """Groups `depth` levels below `key`; None for a link to elsewhere, which is not followed."""
+    if key.count("/") == 1 and key not in file:
         return
-    group = file[key]
+    is_own = isinstance(file.get(key, getlink=True), h5py.HardLink)
+    group = file[key] if is_own else None
     if not isinstance(group, h5py.Group):
+        yield key, None
         return
     if depth == 0:
         yield key, group
