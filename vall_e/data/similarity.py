@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vall_e.audio.codec import Codec
+from vall_e.audio.mfcc import mfcc
 from vall_e.errors import ConfigError
 
 Features = npt.NDArray[np.float32]
@@ -35,21 +36,11 @@ def acoustic_vector(codes: npt.NDArray[np.int16], codec: Codec, by: str) -> Feat
     """
     with torch.inference_mode():
         if by == "mfcc":
-            return _mean_mfcc(codec.decode(torch.from_numpy(codes)).numpy(), codec.identity.sample_rate)
+            shape = mfcc(codec.decode(torch.from_numpy(codes)), codec.identity.sample_rate, MFCCS)[:, 1:]
+            return shape.mean(dim=0).numpy()
         if not isinstance(codec, LatentCodec):
             raise ConfigError(f"preparation.similar_by=codec is not allowed with {codec.identity.name}, allowed: mfcc")
-        return codec.latents(torch.from_numpy(codes)).mean(dim=0).numpy().astype(np.float32)
-
-
-def _mean_mfcc(wave: npt.NDArray[np.float32], sample_rate: int) -> Features:
-    import librosa
-
-    window = min(2048, sample_rate // 10)
-    found = librosa.feature.mfcc(
-        y=wave, sr=sample_rate, n_mfcc=MFCCS, n_fft=window, hop_length=window // 2, n_mels=40, fmax=sample_rate / 2
-    )
-    mean: Features = found[1:].mean(axis=1).astype(np.float32)
-    return mean
+        return codec.latents(torch.from_numpy(codes)).mean(dim=0).numpy()
 
 
 def similar_utterances(
