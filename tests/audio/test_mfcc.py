@@ -19,6 +19,10 @@ def test_they_are_the_cosine_transform_of_the_log_mel_spectrum():
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-3)
 
 
+def test_a_moment_has_some_too():
+    assert torch.isfinite(mfcc(torch.zeros(3), 16_000, 13)).all()
+
+
 def test_loudness_is_in_the_first_alone():
     wave = torch.from_numpy(np.random.default_rng(0).normal(size=16_000).astype(np.float32))
     change = mfcc(3 * wave, 16_000, 13) - mfcc(wave, 16_000, 13)

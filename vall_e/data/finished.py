@@ -27,6 +27,7 @@ class FinishedWork:
         self._path, self._folder, self._writer = path, parts, writer
         self._places: dict[int, tuple[Store, int]] = {}
         self._known: set[Path] = set()
+        self._next_number = 0
         self._current: Store | None = None
         self.reload()
 
@@ -51,11 +52,11 @@ class FinishedWork:
 
     def next_part(self) -> Path:
         """A name that no part has yet."""
-        return self._folder / f"{self._writer}-{self._next_number():06d}.h5"
+        return self._folder / f"{self._writer}-{self._next_number:06d}.h5"
 
     def add_part(self, path: Path) -> None:
         """Take in a part just written."""
-        self._known.add(path)
+        self._know(path)
         self._add(Store(path))
 
     def store_holds(self, fingerprints: Sequence[int]) -> bool:
@@ -76,9 +77,11 @@ class FinishedWork:
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         self.close()
 
-    def _next_number(self) -> int:
-        own = [path for path in self._known if path.name.startswith(f"{self._writer}-")]
-        return 1 + max((int(path.stem.rpartition("-")[2]) for path in own), default=-1)
+    def _know(self, part: Path) -> None:
+        self._known.add(part)
+        writer, _, number = part.stem.rpartition("-")
+        if writer == self._writer:
+            self._next_number = max(self._next_number, int(number) + 1)
 
     def _add(self, store: Store) -> None:
         with store:
@@ -86,7 +89,7 @@ class FinishedWork:
                 self._places[fingerprint] = (store, row)
 
     def _add_old_part(self, part: Path) -> None:
-        self._known.add(part)
+        self._know(part)
         try:
             self._add(Store(part))
         except (DataError, ValueError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from vall_e.audio import open_codec
@@ -11,7 +12,7 @@ from vall_e.config.schema import Config
 from vall_e.errors import DataError
 from vall_e.text import Tokenizer
 
-from .manifest import Manifest, read_corpus
+from .manifest import Manifest, ManifestEntry, read_corpus
 from .pipeline.dry_run import foresee
 from .pipeline.job import Job
 from .pipeline.joining import join
@@ -54,7 +55,7 @@ def prepare(
         with Job(settings, codec, workshop, transcriber, part_size) as job:
             return foresee(job, manifest)
     with workshop.claimed(), Job(settings, codec, workshop, transcriber, part_size) as job:
-        job.run(manifest.entries[settings.shard :: settings.shards])
+        job.run(_share(manifest.entries, settings.shard, settings.shards))
         return join(job, manifest, tokenizer)
 
 
@@ -70,6 +71,11 @@ def _manifest(cfg: Config) -> Manifest:
         report.leave_out(manifest.rejected, [])
         raise nothing_left(report, len(manifest.rejected))
     return manifest
+
+
+def _share(entries: Sequence[ManifestEntry], shard: int, shards: int) -> Sequence[ManifestEntry]:
+    """A run of neighbours, so that joining goes through the parts of one job after those of another."""
+    return entries[len(entries) * shard // shards : len(entries) * (shard + 1) // shards]
 
 
 def _codec(cfg: Config, manifest: Manifest) -> Codec:
