@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from vall_e.data.pipeline.workshop import Workshop
 from vall_e.data.prepare import prepare
 from vall_e.data.store import Store
 from vall_e.data.utterance import Utterance
-from vall_e.errors import DataError
+from vall_e.errors import DataError, MissingExtra
 from vall_e.text import open_tokenizer
 
 from .heard import WORDS, BurstTranscriber, bursts, record
@@ -222,3 +223,15 @@ def test_a_line_that_was_half_written_is_dropped_and_written_anew(tmp_path: Path
     second.close()
     third = Journal(tmp_path, "b")
     assert (third["one"], third["two"]) == ({"text": "\ud800 ж"}, 3)
+
+
+def test_transcription_without_its_extra_names_it(corpus: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "faster_whisper", None)
+    with pytest.raises(MissingExtra, match=r"preparation\.transcribe=tiny needs the package 'faster-whisper'"):
+        prepare(settings(corpus, transcribe="tiny"), EnergyCodec())
+
+
+def test_a_folder_that_holds_no_whisper_model_is_named(corpus: Path):
+    pytest.importorskip("faster_whisper", reason="the extra transcribe is not installed")
+    with pytest.raises(DataError, match="no such model"):
+        prepare(settings(corpus, transcribe=str(corpus)), EnergyCodec())

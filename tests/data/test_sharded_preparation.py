@@ -17,7 +17,7 @@ from vall_e.config.schema import Config
 from vall_e.data.prepare import prepare
 from vall_e.data.store import Store
 
-from .tones import EnergyCodec, make_source
+from .tones import EnergyCodec, make_source, write_manifest
 
 pytest.importorskip("phonemizer", reason="the extra espeak is not installed")
 
@@ -66,3 +66,22 @@ def test_a_multirun_over_shards_makes_the_dataset(tmp_path: Path, monkeypatch: p
         HydraConfig.instance().cfg = None
     assert [name for name, _ in rows(tmp_path / "s.h5")] == [f"tone/s0/{n}" for n in range(4)]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c", "runs", "s.h5", "s.report.json"]
+
+
+def test_a_dataset_in_several_files_is_the_same_and_only_changed_files_are_written(tmp_path: Path):
+    pytest.importorskip("vall_e.data.shards")
+    lines = make_source(tmp_path / "c")
+    cfg = settings(tmp_path / "c", tmp_path / "s.h5")
+    cfg.preparation.utterances_per_file = 5
+    prepare(settings(tmp_path / "c", tmp_path / "one.h5"), EnergyCodec())
+    prepare(cfg, EnergyCodec())
+    files = sorted((tmp_path / "s.h5.shards").iterdir())
+    assert len(files) == 3
+    assert rows(tmp_path / "s.h5") == rows(tmp_path / "one.h5")
+
+    before = {path: path.stat().st_mtime_ns for path in files}
+    write_manifest(tmp_path / "c", lines[:-1])
+    prepare(cfg, EnergyCodec())
+    after = {path: path.stat().st_mtime_ns for path in (tmp_path / "s.h5.shards").iterdir()}
+    assert len(after) == 3 and len(before.items() & after.items()) == 2
+    assert rows(tmp_path / "s.h5") == rows(tmp_path / "one.h5")[:-1]

@@ -14,6 +14,7 @@ from .neighbours import similar_rows
 from .pack import pack
 from .phonemes import UnknownSymbols
 from .report import PrepareReport, earlier_report, nothing_left
+from .shard_files import pack_files
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,11 @@ def _pack(job: Job, kept: Sequence[Marked], report: PrepareReport, tokenizer: To
         report.unknown_symbols = earlier_report(report.path).get("unknown_symbols", {})
         return
     symbols = UnknownSymbols(tokenizer) if tokenizer is not None else None
-    pack(report.path, marks, job.finished, job.codec.identity, job.workshop.folder / "pack", symbols)
+    scratch, each = job.workshop.folder / "pack", job.cfg.utterances_per_file
+    if each:
+        pack_files(report.path, marks, each, job.finished, job.codec.identity, scratch, symbols)
+    else:
+        pack(report.path, marks, job.finished, job.codec.identity, scratch, symbols)
     report.unknown_symbols = symbols.found if symbols else {}
     job.finished.reload()
 
