@@ -126,9 +126,18 @@ def test_g722_is_read_with_the_extra_media(tmp_path: Path):
     assert len(read_audio(tmp_path / "a.g722", 16_000, span=(0.5, 1.25))) == 12_000
     with pytest.raises(AudioError, match="allowed: 1 s"):
         read_audio(tmp_path / "a.g722", 16_000, longest=1.0)
-    (tmp_path / "a.m4a").write_bytes(b"no media")
-    with pytest.raises(AudioError, match="not a readable audio file"):
-        read_audio(tmp_path / "a.m4a", 16_000)
+
+
+@pytest.mark.parametrize("suffix", ["m4a", "mp4", "aac", "webm", "wma"])
+@pytest.mark.parametrize(
+    "content", [b"", b"no media", b"#EXTM3U\n#EXTINF:9,\nwhole.wav\n", b"ffconcat version 1.0\nfile whole.wav\n"]
+)
+def test_what_is_no_media_is_named_and_a_playlist_is_not_followed(tmp_path: Path, suffix: str, content: bytes):
+    pytest.importorskip("av", reason="the extra media is not installed")
+    write_wav(tmp_path / "whole.wav", tone(), 24_000)
+    (tmp_path / f"a.{suffix}").write_bytes(content)
+    with pytest.raises(AudioError, match=rf"a\.{suffix}: (not a readable audio file|holds no audio)"):
+        read_audio(tmp_path / f"a.{suffix}", 16_000)
 
 
 def test_a_span_is_what_lies_there(tmp_path: Path):

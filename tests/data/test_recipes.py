@@ -134,11 +134,12 @@ def test_ljspeech(corpus: Path):
 
 
 def test_several_voices_of_the_ljspeech_kind_each_in_a_folder_named_by_its_language(corpus: Path):
-    sound(corpus, "es_MX_f_Ana/digits/1.ogg", "ru_RU_f_Ida/1.ogg")
-    text(corpus, "es_MX_f_Ana/metadata.csv", "digits/1|uno\n")
+    sound(corpus, "es_MX_f_Ana/digits/1.ogg", "es_MX_f_Ana/si.ogg", "ru_RU_f_Ida/1.ogg")
+    text(corpus, "es_MX_f_Ana/metadata.csv", "digits/1|uno\nsi|sí\n")
     text(corpus, "ru_RU_f_Ida/metadata.csv", "1|один\n")
     assert found(read(corpus)) == [
-        ("es_MX_f_Ana/es_MX_f_Ana/1", "uno", "es", "training"),
+        ("corpus/es_MX_f_Ana/1", "uno", "es", "training"),
+        ("corpus/es_MX_f_Ana/si", "sí", "es", "training"),
         ("corpus/ru_RU_f_Ida/1", "один", "ru", "training"),
     ]
 

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from vall_e.errors import AudioError, MissingExtra
 
-MEDIA_SUFFIXES = frozenset((".m4a", ".aac", ".mp4", ".webm", ".wma", ".g722"))
-LONGEST_HOURS = 12
+FORMATS = {".m4a": "mp4", ".mp4": "mp4", ".aac": "aac", ".webm": "webm", ".wma": "asf", ".g722": "g722"}
+MEDIA_SUFFIXES = frozenset(FORMATS)
 
 
 def is_media(path: Path) -> bool:
@@ -18,7 +18,7 @@ def is_media(path: Path) -> bool:
     return path.suffix.lower() in MEDIA_SUFFIXES
 
 
-def decode_media(path: Path, longest: float | None) -> tuple[npt.NDArray[np.float32], int]:
+def decode_media(path: Path, longest: float) -> tuple[npt.NDArray[np.float32], int]:
     """float32 [N, channels] in -1..1 and the rate; reading ends soon after `longest` seconds.
 
     AudioError if there is nothing to decode; MissingExtra without PyAV.
@@ -27,15 +27,14 @@ def decode_media(path: Path, longest: float | None) -> tuple[npt.NDArray[np.floa
         import av
     except ImportError as error:
         raise MissingExtra("av", "media", f"reading {path.suffix} files") from error
-    # A file without a header is told by its name alone, and nothing but a local file is ever opened.
-    form = "g722" if path.suffix.lower() == ".g722" else None
-    limit = longest if longest is not None else LONGEST_HOURS * 3600
+    # The name decides: left to guess, FFmpeg takes a text of addresses for a playlist and fetches what it names.
+    form = FORMATS[path.suffix.lower()]
     try:
         with path.open("rb") as file, av.open(file, format=form) as container:
             stream = next(iter(container.streams.audio), None)
             if stream is None:
                 raise AudioError(f"{path}: holds no audio")
-            return _decoded(container, stream, limit)
+            return _decoded(container, stream, longest)
     except (av.FFmpegError, OSError, ValueError) as error:
         if isinstance(error, AudioError):
             raise

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -22,10 +24,12 @@ Span = tuple[float, float]
 
 LOWEST_RATE, HIGHEST_RATE = 4_000, 384_000
 MOST_CHANNELS = 8
+LONGEST_SECONDS = 12 * 3600.0
+_media_lock = Lock()
 
 
 def read_audio(
-    source: Path | BytesIO, sample_rate: int, *, span: Span | None = None, longest: float | None = None
+    source: Path | BytesIO, sample_rate: int, *, span: Span | None = None, longest: float = LONGEST_SECONDS
 ) -> Wave:
     """Any file libsndfile reads, as mono float32 [N] at `sample_rate`; loudness is kept, channels are averaged.
 
@@ -36,8 +40,7 @@ def read_audio(
         raise AudioError(f"{source}: no such audio file")
     name = "embedded audio" if isinstance(source, BytesIO) else str(source)
     if isinstance(source, Path) and is_media(source):
-        wave, rate = decode_media(source, longest if span is None else span[1])
-        wave = wave[_frame(span[0], rate) : _frame(span[1], rate)] if span else wave
+        wave, rate = decode_media(source, longest) if span is None else _media_span(source, span)
     else:
         wave, rate = _read_frames(source, name, span, longest)
     _check(name, len(wave), rate, wave.shape[1], longest)
@@ -53,18 +56,30 @@ def audio_seconds(source: Path | BytesIO) -> float:
         raise AudioError(f"{source}: no such audio file")
     name = "embedded audio" if isinstance(source, BytesIO) else str(source)
     if isinstance(source, Path) and is_media(source):
-        wave, rate = decode_media(source, None)
+        wave, rate = decode_media(source, LONGEST_SECONDS)
         return len(wave) / rate
     try:
         info = soundfile.info(source)
     except (soundfile.SoundFileError, OSError, ValueError) as error:
         raise AudioError(f"{name}: not a readable audio file ({error})") from error
-    _check(name, info.frames, info.samplerate, info.channels, None)
+    _check(name, info.frames, info.samplerate, info.channels, LONGEST_SECONDS)
     return float(info.frames / info.samplerate)
 
 
+def _media_span(path: Path, span: Span) -> tuple[npt.NDArray[np.float32], int]:
+    """The span of a file that cannot be entered midway; it is kept, as the next span is likely to lie in it, too."""
+    with _media_lock:
+        wave, rate = _whole_media(path, path.stat().st_mtime_ns)
+    return wave[_frame(span[0], rate) : _frame(span[1], rate)], rate
+
+
+@lru_cache(maxsize=1)
+def _whole_media(path: Path, _changed: int) -> tuple[npt.NDArray[np.float32], int]:
+    return decode_media(path, LONGEST_SECONDS)
+
+
 def _read_frames(
-    source: Path | BytesIO, name: str, span: Span | None, longest: float | None
+    source: Path | BytesIO, name: str, span: Span | None, longest: float
 ) -> tuple[npt.NDArray[np.float32], int]:
     """float32 [N, channels] and the rate; the header is judged before anything of the size it claims is reserved."""
     try:
@@ -86,14 +101,14 @@ def _read_frames(
         raise AudioError(f"{name}: not a readable audio file ({error})") from error
 
 
-def _check(name: str, frames: int, rate: int, channels: int, longest: float | None) -> None:
+def _check(name: str, frames: int, rate: int, channels: int, longest: float) -> None:
     if frames <= 0:
         raise AudioError(f"{name}: holds no audio")
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise AudioError(f"{name}: has {rate} samples a second, allowed: {LOWEST_RATE} to {HIGHEST_RATE}")
     if channels > MOST_CHANNELS:
         raise AudioError(f"{name}: has {channels} channels, allowed: 1 to {MOST_CHANNELS}")
-    if longest is not None and frames > longest * rate:
+    if frames > longest * rate:
         raise AudioError(f"{name}: lasts {frames / rate:.1f} s, allowed: {longest:g} s")
 
 

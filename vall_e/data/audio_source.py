@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,7 @@ class AudioSource(Protocol):
         ...
 
 
+@runtime_checkable
 class CodesSource(Protocol):
     """Codes that another program made, in place of a recording."""
 

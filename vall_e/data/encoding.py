@@ -12,6 +12,7 @@ from vall_e.audio.codec import Codec, CodecIdentity
 from vall_e.audio.read import read_audio
 from vall_e.errors import AudioError, DataError
 
+from .audio_source import CodesSource
 from .pipeline.piece import Dropped, Piece
 from .pipeline.read_ahead import read_ahead
 from .utterance import Utterance
@@ -50,7 +51,7 @@ def encode_wave(wave: Wave, codec: Codec) -> Codes:
 
 def _read(piece: Piece, codec: CodecIdentity, longest: float) -> Wave | Codes:
     """Sound, or codes that were made already."""
-    if hasattr(piece.audio, "open"):
+    if not isinstance(piece.audio, CodesSource):
         return read_audio(piece.audio.open(), codec.sample_rate, span=piece.span, longest=longest)
     codes = piece.audio.codes()
     if codes.ndim != 2 or codes.shape[1] != codec.levels or not len(codes):

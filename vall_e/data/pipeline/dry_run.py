@@ -7,6 +7,7 @@ import logging
 from vall_e.audio.read import audio_seconds
 from vall_e.errors import AudioError
 
+from ..audio_source import CodesSource
 from ..manifest import Manifest
 from .job import Job
 from .piece import Dropped, Piece
@@ -53,4 +54,4 @@ def _foresee(pieces: list[Piece], report: PrepareReport, dropped: list[Dropped])
 def _seconds(piece: Piece) -> float:
     if piece.span is not None:
         return piece.span[1] - piece.span[0]
-    return 0.0 if hasattr(piece.audio, "codes") else audio_seconds(piece.audio.open())
+    return 0.0 if isinstance(piece.audio, CodesSource) else audio_seconds(piece.audio.open())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from vall_e.audio.read import Span
@@ -31,13 +30,3 @@ class Dropped:
     id: str
     reason: str
     step: str = "encode"
-
-
-def is_sound(audio: AudioSource | CodesSource) -> bool:
-    """Whether it is a recording, and not codes already."""
-    return hasattr(audio, "open")
-
-
-def first_of_each(keys: Iterable[str]) -> list[str]:
-    """The keys without repetitions, in order."""
-    return list(dict.fromkeys(keys))

@@ -10,9 +10,10 @@ from vall_e.audio.read import Span, read_audio
 from vall_e.config.preparation import PreparationConfig
 from vall_e.errors import AudioError
 
+from ..audio_source import CodesSource
 from ..manifest import DEFAULT_LANGUAGE, ManifestEntry
 from .journal import Journal, key_of
-from .piece import Dropped, Piece, is_sound
+from .piece import Dropped, Piece
 from .progress import progress
 from .read_ahead import read_ahead
 from .silence import speech_span
@@ -60,7 +61,7 @@ class Segmentation:
         return self._key(entry, cut) not in self.journal
 
     def _trims(self, entry: ManifestEntry) -> bool:
-        return self._cfg.trim_silence and entry.split != "noise" and is_sound(entry.audio)
+        return self._cfg.trim_silence and entry.split != "noise" and not isinstance(entry.audio, CodesSource)
 
     def _key(self, entry: ManifestEntry, cut: list[Piece]) -> str:
         spans = [piece.span for piece in cut]
@@ -83,7 +84,7 @@ class Segmentation:
 
     def _spans(self, entry: ManifestEntry) -> Any:
         cut = self._cut(entry)
-        assert isinstance(cut, list) and not hasattr(entry.audio, "codes")
+        assert isinstance(cut, list) and not isinstance(entry.audio, CodesSource)
         try:
             wave = read_audio(entry.audio.open(), SAMPLE_RATE)
         except AudioError as error:

@@ -9,9 +9,9 @@ from vall_e.audio.read import read_audio
 from vall_e.config.preparation import PreparationConfig
 from vall_e.errors import AudioError
 
+from ..audio_source import CodesSource
 from ..manifest import ManifestEntry
 from .journal import Journal, key_of
-from .piece import is_sound
 from .progress import progress
 from .read_ahead import read_ahead
 from .whisper import SAMPLE_RATE, Transcriber
@@ -25,7 +25,7 @@ class Transcription:
 
     def wanted(self, entry: ManifestEntry) -> bool:
         """Whether a recording is to be transcribed."""
-        if self._transcriber is None or entry.split == "noise" or not is_sound(entry.audio):
+        if self._transcriber is None or entry.split == "noise" or isinstance(entry.audio, CodesSource):
             return False
         return entry.text is None or self._cfg.transcribe_all
 
@@ -47,7 +47,7 @@ class Transcription:
         self.journal.close()
 
     def _read(self, entry: ManifestEntry) -> Any:
-        assert not hasattr(entry.audio, "codes")
+        assert not isinstance(entry.audio, CodesSource)
         try:
             return read_audio(entry.audio.open(), SAMPLE_RATE)
         except AudioError as error:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from .row import Rejected
 
 LONGEST_LINE = 1_000_000
-"""Characters; a longer line is no transcript of an utterance."""
+"""Bytes; a longer line is no transcript of an utterance."""
 
 
 def read_lines(path: Path, name: str) -> Iterator[tuple[str, str] | Rejected]:
@@ -20,17 +21,26 @@ def read_lines(path: Path, name: str) -> Iterator[tuple[str, str] | Rejected]:
         yield Rejected(name, f"cannot be read ({error.strerror})")
         return
     with file:
-        for number, raw in enumerate(file, start=1):
+        for number, raw in enumerate(_raw_lines(file), start=1):
             where = f"{name}, line {number}"
+            if len(raw) >= LONGEST_LINE:
+                yield Rejected(where, f"is too long, allowed: {LONGEST_LINE} bytes")
+                continue
             try:
                 line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
             except UnicodeDecodeError as error:
                 yield Rejected(where, f"is not UTF-8 text (byte {error.start})")
                 continue
-            if len(line) > LONGEST_LINE:
-                yield Rejected(where, f"is too long: {len(line)} characters")
-            elif line.strip():
+            if line.strip():
                 yield where, line
+
+
+def _raw_lines(file: BinaryIO) -> Iterator[bytes]:
+    """Lines, of those that are too long the beginning: a file without line ends is not read into memory."""
+    while raw := file.readline(LONGEST_LINE):
+        yield raw
+        while len(raw) == LONGEST_LINE and not raw.endswith(b"\n"):
+            raw = file.readline(LONGEST_LINE)
 
 
 def read_short(path: Path, limit: int = LONGEST_LINE) -> str:

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from .corpus import AUDIO_SUFFIXES, Corpus
 from .lines import read_lines
 from .row import Found, Rejected, Row
+from .table import PATH
 from .tables import split_rows
 
 NAME = "metadata.csv"
@@ -21,7 +22,8 @@ def fits(corpus: Corpus) -> bool:
 def rows(corpus: Corpus) -> Found:
     """A row for every line of every metadata.csv; each folder that holds one is a speaker."""
     for table in corpus.named(NAME):
-        speaker = table.parent.name or corpus.name
+        folders = (corpus.name, *table.parent.parts)
+        speaker = f"{folders[max(0, len(folders) - 2)]}/{folders[-1]}"
         for row in split_rows(read_lines(corpus.root / table, str(table)), "|"):
             if isinstance(row, Rejected):
                 yield row
@@ -45,4 +47,4 @@ def _audio(corpus: Corpus, table: PurePosixPath, name: str) -> str:
 def _has_bars(corpus: Corpus, path: PurePosixPath) -> bool:
     lines = read_lines(corpus.root / path, str(path))
     first = next((line for line in lines if not isinstance(line, Rejected)), None)
-    return first is not None and "|" in first[1]
+    return first is not None and "|" in first[1] and first[1].split("|")[0].strip().lower() not in PATH
