@@ -110,7 +110,6 @@ APPS = {
             ),
             ("-m preparation.shard=range(8) preparation.shards=8 hydra/launcher=joblib", "in eight jobs side by side"),
             ("audio_backend=encodec", "with EnCodec; needs the extra encodec"),
-            ("tokenizer_path=other/tokenizer.json", "with another tokenizer"),
             ("device=cuda", "encode on a GPU"),
         ),
         settings=(
