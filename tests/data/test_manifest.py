@@ -139,6 +139,14 @@ def test_speaker_and_language_follow_from_the_path_where_a_line_has_none(
     assert (entry.speaker, entry.language) == (speaker, language)
 
 
+def test_a_language_of_the_settings_that_is_not_known_ends_the_run(tmp_path: Path):
+    (tmp_path / "meta.jsonl").write_text(json.dumps(GOOD))
+    with pytest.raises(DataError, match="language 'xx' is not known, allowed: en"):
+        read(tmp_path, language="xx")
+    with pytest.raises(DataError, match="language 'yy' is not known"):
+        read(tmp_path, DatasetConfig(speaker_languages={"yy": ["g"]}))
+
+
 def test_names_are_read_off_the_path_as_the_settings_say(tmp_path: Path):
     (tmp_path / "meta.jsonl").write_text(json.dumps({"text": "Hello.", "path": "corpus/9_anna/a.wav"}))
     entry = only(tmp_path, DatasetConfig(speaker_name_getter="own/{-3}_{-2}"))

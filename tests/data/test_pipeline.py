@@ -139,6 +139,8 @@ def test_symbols_that_the_tokenizer_does_not_know_are_reported_by_utterance(tmp_
     assert report.unknown_symbols == {"†": ["tone/s0/0"], "ʘ": ["tone/s0/0", "tone/s0/2"]}
     again = prepare(settings(tmp_path / "c"), EnergyCodec(), tokenizer=open_tokenizer(None, None))
     assert again.unknown_symbols == report.unknown_symbols
+    naive = prepare(settings(tmp_path / "c"), EnergyCodec(), tokenizer=open_tokenizer("naive", None))
+    assert naive.encoded == 0 and set(naive.unknown_symbols) >= {"†", "ʘ"}
     told = "\n".join(report.lines())
     assert "2 symbols the tokenizer does not know" in told and "'ʘ' (U+0298): 2 x, tone/s0/0" in told
 

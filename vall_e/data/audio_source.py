@@ -48,7 +48,7 @@ class CodesSource(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AudioFile:
     """A file of its own."""
 

@@ -29,7 +29,7 @@ LONGEST_TEXT = 5_000
 LONGEST_NAME = 500
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ManifestEntry:
     """One recording. `id` is the speaker and the file's stem, `where` the line that names it. `text` is None if nobody
     wrote it down, `language` if that is to be heard, `phonemes` if they are to be found."""
@@ -80,6 +80,9 @@ class _Settling:
 
     def __init__(self, source: Path, root: Path, cfg: DatasetConfig, preparation: PreparationConfig) -> None:
         self._source, self._root, self._cfg, self._preparation = source.absolute().name, root, cfg, preparation
+        for name in (preparation.language, *cfg.speaker_languages):
+            if name is not None:
+                _known_language(name)
         self._taken: dict[str, tuple[str, str]] = {}
 
     def entry(self, row: Row) -> ManifestEntry:

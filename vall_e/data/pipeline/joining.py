@@ -55,19 +55,29 @@ def _unfinished(report: PrepareReport, outcome: Outcome) -> PrepareReport:
 
 
 def _pack(job: Job, kept: Sequence[Marked], report: PrepareReport, tokenizer: Tokenizer | None) -> None:
-    marks = [mark for _, mark in kept]
+    marks, before = [mark for _, mark in kept], earlier_report(report.path)
+    symbols = UnknownSymbols(tokenizer) if tokenizer is not None else None
+    report.tokenizer = tokenizer.identity if tokenizer is not None else ""
     if job.finished.store_holds(marks):
         log.info("%s already holds all %d utterances: nothing to do", report.path, len(kept))
-        report.unknown_symbols = earlier_report(report.path).get("unknown_symbols", {})
-        return
-    symbols = UnknownSymbols(tokenizer) if tokenizer is not None else None
-    scratch, each = job.workshop.folder / "pack", job.cfg.utterances_per_file
-    if each:
-        pack_files(report.path, marks, each, job.finished, job.codec.identity, scratch, symbols)
+        if before.get("tokenizer") == report.tokenizer:
+            report.unknown_symbols = before.get("unknown_symbols", {})
+            return
+        if symbols is not None:
+            symbols.look_through(report.path)
     else:
-        pack(report.path, marks, job.finished, job.codec.identity, scratch, symbols)
-    report.unknown_symbols = symbols.found if symbols else {}
-    job.finished.reload()
+        _write(job, marks, symbols)
+        job.finished.reload()
+    report.unknown_symbols = symbols.found if symbols is not None else {}
+
+
+def _write(job: Job, marks: Sequence[int], symbols: UnknownSymbols | None) -> None:
+    """The dataset, in one file or in several."""
+    path, scratch, each = job.workshop.store, job.workshop.folder / "pack", job.cfg.utterances_per_file
+    if each:
+        pack_files(path, marks, each, job.finished, job.codec.identity, scratch, symbols)
+    else:
+        pack(path, marks, job.finished, job.codec.identity, scratch, symbols)
 
 
 def _compare(job: Job, kept: Sequence[Marked], report: PrepareReport) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from vall_e.errors import TextError
 from vall_e.text import Tokenizer
 from vall_e.text.phonemise import phonemise
 
+from ..store import Store
 from .journal import Journal, key_of
 from .piece import Dropped, Piece
 from .progress import progress
@@ -71,6 +73,12 @@ class UnknownSymbols:
             for symbol in sorted(set(phonemes)):
                 if not self._knows(symbol):
                     self.found.setdefault(symbol, []).append(id_)
+
+    def look_through(self, path: Path) -> None:
+        """Take in the phonemes of a dataset."""
+        with Store(path) as store:
+            for row in range(len(store)):
+                self.look(store.text("id", row), store.text("phonemes", row))
 
     def _knows(self, symbol: str) -> bool:
         if symbol not in self._known:

@@ -9,7 +9,7 @@ from vall_e.audio.read import Span
 from ..audio_source import AudioSource, CodesSource
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Piece:
     """What is said where. `span` is in seconds of the recording, None is all of it; `phonemes` are None until found."""
 

@@ -50,6 +50,7 @@ class PrepareReport:
     by_language: dict[str, Tally] = field(default_factory=dict)
     by_split: dict[str, Tally] = field(default_factory=dict)
     unknown_symbols: dict[str, list[str]] = field(default_factory=dict)
+    tokenizer: str = ""
     plan: str = ""
 
     @property

@@ -8,7 +8,6 @@ from pathlib import Path
 from vall_e.audio.codec import CodecIdentity
 
 from ..finished import FinishedWork
-from ..store import Store
 from .journal import key_of
 from .pack import pack
 from .phonemes import UnknownSymbols
@@ -37,13 +36,7 @@ def pack_files(
         if not files[-1].exists():
             pack(files[-1], some, finished, codec, scratch, symbols)
         elif symbols is not None:
-            _look(files[-1], symbols)
+            symbols.look_through(files[-1])
     join_shards(path, files)
     for old in set(folder.glob("*.h5")) - set(files):
         old.unlink()
-
-
-def _look(path: Path, symbols: UnknownSymbols) -> None:
-    with Store(path) as store:
-        for row in range(len(store)):
-            symbols.look(store.text("id", row), store.text("phonemes", row))

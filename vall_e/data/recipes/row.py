@@ -9,7 +9,7 @@ from ..audio_source import AudioSource, CodesSource
 from .corpus import Corpus
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
     """A recording and what the corpus says of it. `where` names the line or file that says so, `path` is relative to
     the corpus; `sound` lies elsewhere than in that file, if it is set. None is what the corpus does not say."""
