@@ -11,8 +11,9 @@ import soundfile
 
 from vall_e.config.dataset import DatasetConfig
 from vall_e.config.preparation import PreparationConfig
+from vall_e.data.audio_source import AudioFile
 from vall_e.data.manifest import Manifest, read_corpus
-from vall_e.errors import DataError
+from vall_e.errors import AudioError, DataError
 
 RATE = 8_000
 
@@ -207,18 +208,39 @@ def test_parquet_of_the_hugging_face_hub(corpus: Path):
 
     sound(corpus, "a.wav", "b.wav")
     audio = [{"bytes": (corpus / name).read_bytes(), "path": name} for name in ("a.wav", "b.wav")]
-    columns = {"audio": [*audio, {"bytes": None, "path": "c.wav"}], "text": ["A.", "B.", "C."], "speaker_id": [3, 4, 4]}
+    columns = {
+        "audio": [*audio, {"bytes": None, "path": "c.wav"}, audio[1]],
+        "text": ["A.", "B.", "C.", "D."],
+        "speaker_id": [3, 4, 4, 4],
+    }
     (corpus / "data").mkdir()
     parquet.write_table(pyarrow.table(columns), corpus / "data/test-00000-of-00001.parquet", row_group_size=2)
     manifest = read(corpus)
     assert manifest.recipe == "huggingface"
-    assert [(e.id, e.text, e.split) for e in manifest.entries[:2]] == [
+    assert [(e.id, e.text, e.split) for e in manifest.entries] == [
         ("corpus/3/a", "A.", "validation"),
         ("corpus/4/b", "B.", "validation"),
+        ("corpus/4/c", "C.", "validation"),
+        ("corpus/4/test-00000-of-00001-001-00001", "D.", "validation"),
     ]
     wave, rate = soundfile.read(manifest.entries[1].audio.open())
     assert (len(wave), rate) == (RATE // 2, RATE)
-    assert manifest.entries[2].audio.size() == -1
+    with pytest.raises(AudioError, match="batch 1, row 0: holds no audio"):
+        manifest.entries[2].audio.open()
+
+
+def test_parquet_that_names_files(corpus: Path):
+    pyarrow = pytest.importorskip("pyarrow", reason="the extra huggingface is not installed")
+    import pyarrow.parquet as parquet
+
+    sound(corpus, "wavs/a.wav")
+    parquet.write_table(pyarrow.table({"file": ["wavs/a.wav"], "sentence": ["A."]}), corpus / "train.parquet")
+    text(corpus, "broken.parquet", b"PAR1" + bytes(100) + b"PAR1")
+    parquet.write_table(pyarrow.table({"x": [1]}), corpus / "foreign.parquet")
+    manifest = read(corpus)
+    assert found(manifest) == [("corpus/corpus/a", "A.", "en", "training")]
+    assert manifest.entries[0].audio == AudioFile(corpus / "wavs/a.wav")
+    assert [one.id for one in manifest.rejected] == ["broken.parquet", "foreign.parquet"]
 
 
 def test_arrow_files_of_save_to_disk(corpus: Path):

@@ -5,7 +5,6 @@ They are read by pyarrow (extra `huggingface`) as plain columns: nothing that a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -13,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from threading import Lock
 from typing import Any
 
-from vall_e.errors import AudioError, DataError, MissingExtra
+from vall_e.errors import AudioError, MissingExtra
 
 from ..audio_source import file_size
 from .corpus import Corpus
@@ -22,18 +21,18 @@ from .table import LANGUAGE, PATH, SPEAKER, TEXT
 
 SPLITS = {"train": "training", "validation": "validation", "dev": "validation", "test": "validation"}
 SUFFIXES = (".parquet", ".arrow")
+KINDS = {"text": TEXT, "speaker": SPEAKER, "language": LANGUAGE}
 _lock = Lock()
 
 
 @dataclass(frozen=True)
 class EmbeddedAudio:
-    """The bytes in field `bytes` of column `column`, row `row` of batch `batch` of a file."""
+    """A recording in a column of a file: row `row` of its batch `batch`."""
 
     path: Path
     batch: int
     row: int
     column: str
-    bytes: int
 
     @property
     def name(self) -> str:
@@ -41,16 +40,18 @@ class EmbeddedAudio:
         return f"{self.path}, batch {self.batch}, row {self.row}"
 
     def size(self) -> int:
-        """Bytes of the recording."""
-        return self.bytes if file_size(self.path) >= 0 else -1
+        """Bytes of the file that it lies in."""
+        return file_size(self.path)
 
     def open(self) -> BytesIO:
         """The encoded audio."""
         try:
             with _lock:
-                value = _batch(self.path, self.batch).column(self.column)[self.row].as_py()
+                value = _batch(self.path, self.batch, (self.column,)).column(self.column)[self.row].as_py()
         except (OSError, ValueError, IndexError, KeyError) as error:
             raise AudioError(f"{self.name}: cannot be read ({error})") from error
+        if not isinstance(value, dict) or not value.get("bytes"):
+            raise AudioError(f"{self.name}: holds no audio")
         return BytesIO(value["bytes"])
 
 
@@ -66,61 +67,67 @@ def rows(corpus: Corpus) -> Found:
             continue
         try:
             yield from _rows(corpus, path)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, IndexError) as error:
             yield Rejected(str(path), f"cannot be read ({error})")
 
 
 def _rows(corpus: Corpus, path: PurePosixPath) -> Found:
-    for number in range(_batches(corpus.root / path)):
-        batch = _batch(corpus.root / path, number)
-        column = next((name for name in batch.schema.names if name in PATH), None)
-        if column is None:
-            raise ValueError(f"it has no column {', '.join(PATH[:4])} or the like, but {', '.join(batch.schema.names)}")
-        names = {kind: next((n for n in batch.schema.names if n in of), None) for kind, of in KINDS.items()}
-        texts = {kind: _texts(batch, name) for kind, name in names.items()}
-        for row, sound in enumerate(_sounds(batch, column)):
-            where = f"{path}, batch {number}, row {row}"
-            told = {kind: values[row] if values else None for kind, values in texts.items()}
-            length, name = sound
+    whole = corpus.root / path
+    names = _schema(whole).names
+    column = next((name for name in names if name in PATH), None)
+    if column is None:
+        raise ValueError(f"it has no column {', '.join(PATH[:4])} or the like, but {', '.join(names)}")
+    chosen = {kind: name for kind, of in KINDS.items() if (name := next((n for n in names if n in of), None))}
+    paths, embedded = _audio_names(whole, column)
+    taken: set[str] = set()
+    for number in range(_batches(whole)):
+        batch = _batch(whole, number, (*paths, *chosen.values()))
+        told = {kind: _texts(batch.column(name)) for kind, name in chosen.items()}
+        places = _texts(_paths(batch, column)) if paths else [None] * len(batch)
+        for row, place in enumerate(places):
+            said = {kind: values[row] for kind, values in told.items()}
             yield Row(
-                where=where,
-                path=_name(name, path, number, row),
-                sound=EmbeddedAudio(corpus.root / path, number, row, column, length) if length else None,
+                where=f"{path}, batch {number}, row {row}",
+                path=_name(place, path, number, row, taken) if embedded else place or "",
+                sound=EmbeddedAudio(whole, number, row, column) if embedded else None,
+                text=said.get("text"),
+                speaker=f"{corpus.name}/{(said.get('speaker') or corpus.name).replace('/', '_')}",
+                language=said.get("language"),
                 split=_split(path),
-                **told,
             )
 
 
-KINDS = {"text": TEXT, "speaker": SPEAKER, "language": LANGUAGE}
+def _audio_names(path: Path, column: str) -> tuple[tuple[str, ...], bool]:
+    """What to read for the names of recordings - their bytes are left where they are - and whether there are bytes."""
+    import pyarrow.types as types
+
+    kind = _schema(path).field(column).type
+    if types.is_string(kind) or types.is_large_string(kind):
+        return (column,), False
+    if not types.is_struct(kind):
+        raise ValueError(f"column {column} is {kind}, not audio")
+    fields = {field.name for field in kind}
+    return ((f"{column}.path",) if "path" in fields else ()), "bytes" in fields
 
 
-def _sounds(batch: Any, column: str) -> Iterator[tuple[int, str | None]]:
-    """Length of the embedded file (0 if none) and its name, for each row."""
-    import pyarrow.compute as compute
+def _paths(batch: Any, column: str) -> Any:
     import pyarrow.types as types
 
     values = batch.column(column)
-    if types.is_string(values.type) or types.is_large_string(values.type):
-        yield from ((0, name) for name in values.to_pylist())
-        return
-    if not types.is_struct(values.type):
-        raise ValueError(f"column {column} is {values.type}, not audio")
-    fields = {field.name for field in values.type}
-    lengths = compute.binary_length(values.field("bytes")).to_pylist() if "bytes" in fields else [0] * len(values)
-    names = values.field("path").to_pylist() if "path" in fields else [None] * len(values)
-    yield from ((length or 0, name) for length, name in zip(lengths, names, strict=True))
+    return values.field("path") if types.is_struct(values.type) else values
 
 
-def _texts(batch: Any, name: str | None) -> list[str | None]:
-    if name is None:
-        return []
-    return [None if value is None else str(value) for value in batch.column(name).to_pylist()]
+def _texts(values: Any) -> list[str | None]:
+    return [None if value is None else str(value) for value in values.to_pylist()]
 
 
-def _name(name: str | None, path: PurePosixPath, batch: int, row: int) -> str:
-    """The name of the embedded file, in a folder named like the table; a plain file keeps its path."""
+def _name(name: str | None, path: PurePosixPath, batch: int, row: int, taken: set[str]) -> str:
+    """The name of an embedded file, in a folder named like the table; a number for one without a name of its own."""
     stem = PurePosixPath(name).name if name else ""
-    return str(path.parent / (stem or f"{path.stem}-{batch:03d}-{row:05d}"))
+    if not stem or stem in taken:
+        stem = f"{path.stem}-{batch:03d}-{row:05d}"
+    taken.add(stem)
+    return str(path.with_suffix("") / stem)
 
 
 def _split(path: PurePosixPath) -> str | None:
@@ -138,31 +145,30 @@ def _pyarrow() -> Any:
     return pyarrow
 
 
-def _open(path: Path) -> Any:
+@lru_cache(maxsize=1)
+def _opened(path: Path) -> Any:
+    """A ParquetFile, or the record batches of an Arrow file, which stay on the disk until they are looked at."""
     pyarrow = _pyarrow()
     if path.suffix == ".parquet":
         return pyarrow.parquet.ParquetFile(path)
-    with pyarrow.OSFile(str(path)) as file:
-        return list(pyarrow.ipc.open_stream(file))
+    with pyarrow.ipc.open_stream(pyarrow.memory_map(str(path))) as reader:
+        return reader.read_all()
+
+
+def _schema(path: Path) -> Any:
+    opened = _opened(path)
+    return opened.schema_arrow if path.suffix == ".parquet" else opened.schema
 
 
 def _batches(path: Path) -> int:
     opened = _opened(path)
-    return len(opened) if isinstance(opened, list) else int(opened.num_row_groups)
-
-
-@lru_cache(maxsize=1)
-def _opened(path: Path) -> Any:
-    return _open(path)
+    return int(opened.num_row_groups) if path.suffix == ".parquet" else len(opened.to_batches())
 
 
 @lru_cache(maxsize=2)
-def _batch(path: Path, number: int) -> Any:
-    """Row group or record batch `number`, all columns."""
+def _batch(path: Path, number: int, columns: tuple[str, ...]) -> Any:
+    """Row group or record batch `number`; of a Parquet file these columns alone are read."""
     opened = _opened(path)
-    if isinstance(opened, list):
-        return opened[number]
-    table = opened.read_row_group(number)
-    if not len(table):
-        raise DataError(f"{path}: row group {number} is empty")
-    return table.combine_chunks().to_batches()[0]
+    if path.suffix == ".parquet":
+        return opened.read_row_group(number, columns=list(columns)).combine_chunks().to_batches()[0]
+    return opened.to_batches()[number]
