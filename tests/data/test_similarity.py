@@ -11,14 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vall_e.audio import open_codec
+from vall_e.audio.speaker_encoder import SpeakerEncoder
 from vall_e.config.codec import AudioBackend, CodecConfig
 from vall_e.config.dataset import DatasetConfig
 from vall_e.config.preparation import PreparationConfig
 from vall_e.config.schema import Config
 from vall_e.data import similarity
 from vall_e.data.prepare import prepare
-from vall_e.data.similarity import acoustic_vector, similar_utterances
-from vall_e.errors import ConfigError
+from vall_e.data.similarity import AcousticVectors, similar_utterances
+from vall_e.errors import AudioError, ConfigError
 
 from .tones import EnergyCodec, make_source
 
@@ -72,11 +73,12 @@ def test_it_is_the_plain_search_however_many_rows_are_compared_at_once(n: int, s
 @pytest.mark.parametrize("by", ["codec", "mfcc"])
 def test_a_voice_is_nearer_to_itself_than_to_another(by: str):
     codec = open_codec(AudioBackend.builtin, CodecConfig(), "cpu")
+    vectors = AcousticVectors(codec, by, SpeakerEncoder("", "cpu"))
     time = np.arange(24_000) / 24_000
 
     def buzz(pitch: float) -> np.ndarray:
         wave = 0.3 * np.sign(np.sin(2 * np.pi * pitch * time)).astype(np.float32)
-        return acoustic_vector(codec.encode(torch.from_numpy(wave)).numpy(), codec, by)
+        return vectors.vector(codec.encode(torch.from_numpy(wave)).numpy())
 
     features = np.stack([buzz(pitch) for pitch in (110, 700, 112, 710)])
     indices, _ = similar_utterances(features, np.zeros(4, int), np.ones(4, bool), 1)
@@ -85,7 +87,25 @@ def test_a_voice_is_nearer_to_itself_than_to_another(by: str):
 
 def test_a_codec_without_embeddings_is_named():
     with pytest.raises(ConfigError, match=r"similar_by=codec is not allowed with energies, allowed: mfcc"):
-        acoustic_vector(np.zeros((5, 4), np.int16), EnergyCodec(), "codec")
+        AcousticVectors(EnergyCodec(), "codec", SpeakerEncoder("", "cpu"))
+
+
+def test_x_vectors_of_a_speaker_encoder(tmp_path: Path):
+    transformers = pytest.importorskip("transformers", reason="the extra encodec is not installed")
+    torch.manual_seed(0)
+    layers = {"conv_dim": [8] * 7, "tdnn_dim": [8, 8, 8, 8, 16], "num_conv_pos_embedding_groups": 2}
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    config = transformers.WavLMConfig(**layers, **sizes, num_conv_pos_embeddings=4, xvector_output_dim=6)
+    transformers.WavLMForXVector(config).save_pretrained(tmp_path / "encoder")
+    codec = open_codec(AudioBackend.builtin, CodecConfig(), "cpu")
+    vectors = AcousticVectors(codec, "speaker", SpeakerEncoder(str(tmp_path / "encoder"), "cpu"))
+    codes = np.random.default_rng(0).integers(0, 1024, (150, 8)).astype(np.int16)
+    one, other = vectors.vector(codes), vectors.vector(codes[:1])
+    assert one.shape == other.shape == (6,)
+    assert np.linalg.norm(one) == pytest.approx(1, abs=1e-5)
+    np.testing.assert_array_equal(one, vectors.vector(codes))
+    with pytest.raises(AudioError, match=r"preparation\.speaker_encoder=.*nowhere could not be loaded"):
+        AcousticVectors(codec, "speaker", SpeakerEncoder(str(tmp_path / "nowhere"), "cpu")).vector(codes)
 
 
 def test_a_dataset_is_given_similar_utterances(tmp_path: Path):

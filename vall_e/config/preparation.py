@@ -21,7 +21,7 @@ RECIPES = (
     "folder",
 )
 SPLITS = ("training", "validation", "noise")
-SIMILARITIES = ("codec", "mfcc")
+SIMILARITIES = ("codec", "mfcc", "speaker")
 
 
 @dataclass(kw_only=True)
@@ -49,7 +49,10 @@ class PreparationConfig:
         0, "Similar utterances of the same speaker that are kept for each; 0 keeps none.", at_least=0, at_most=1024
     )
     similar_by: str = setting(
-        "codec", "What is compared: means of the codec's embeddings, or of MFCCs.", allowed=SIMILARITIES
+        "codec", "What is compared: means of the codec's embeddings, of MFCCs, or x-vectors.", allowed=SIMILARITIES
+    )
+    speaker_encoder: str = setting(
+        "microsoft/wavlm-base-plus-sv", "WavLM that makes the x-vectors of similar_by=speaker, a name or a folder."
     )
     utterances_per_file: int = setting(
         0, "Utterances of each file of the dataset, which an index joins; 0 keeps all in one.", at_least=0

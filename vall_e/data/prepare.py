@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vall_e.audio import open_codec
 from vall_e.audio.codec import Codec
+from vall_e.audio.speaker_encoder import SpeakerEncoder
 from vall_e.config.schema import Config
 from vall_e.errors import DataError
 from vall_e.text import Tokenizer
@@ -16,6 +17,7 @@ from .manifest import Manifest, ManifestEntry, read_corpus
 from .pipeline.dry_run import foresee
 from .pipeline.job import Job
 from .pipeline.joining import join
+from .pipeline.models import Models
 from .pipeline.report import PrepareReport, nothing_left
 from .pipeline.stored_codes import stored_codes
 from .pipeline.whisper import Transcriber, WhisperTranscriber
@@ -50,11 +52,12 @@ def prepare(
     codec = codec or _codec(cfg, manifest)
     if transcriber is None and settings.transcribe is not None:
         transcriber = WhisperTranscriber(settings.transcribe, cfg.device)
+    models = Models(codec, transcriber, SpeakerEncoder(settings.speaker_encoder, cfg.device))
     workshop = Workshop(path, settings.shard, settings.shards)
     if settings.dry_run:
-        with Job(settings, codec, workshop, transcriber, part_size) as job:
+        with Job(settings, models, workshop, part_size) as job:
             return foresee(job, manifest)
-    with workshop.claimed(), Job(settings, codec, workshop, transcriber, part_size) as job:
+    with workshop.claimed(), Job(settings, models, workshop, part_size) as job:
         job.run(_share(manifest.entries, settings.shard, settings.shards))
         return join(job, manifest, tokenizer)
 

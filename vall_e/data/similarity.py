@@ -6,11 +6,14 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
+import soxr
 import torch
 from torch import Tensor
 
 from vall_e.audio.codec import Codec
 from vall_e.audio.mfcc import mfcc
+from vall_e.audio.speaker_encoder import SAMPLE_RATE as SPEAKER_RATE
+from vall_e.audio.speaker_encoder import SpeakerEncoder
 from vall_e.errors import ConfigError
 
 Features = npt.NDArray[np.float32]
@@ -28,19 +31,31 @@ class LatentCodec(Protocol):
         ...
 
 
-def acoustic_vector(codes: npt.NDArray[np.int16], codec: Codec, by: str) -> Features:
-    """How an utterance sounds, float32 [D], from its codes [T, Q]: the mean over time of the codec's embeddings
-    (`codec`), or of the MFCCs of the decoded speech but the first, which is loudness (`mfcc`).
+class AcousticVectors:
+    """How utterances sound, as vectors of their codes.
 
-    ConfigError if the codec does not tell its embeddings.
+    `codec` is the mean over time of the codec's embeddings; `mfcc` that of the MFCCs of the decoded speech, without the
+    first, which is loudness; `speaker` the x-vector of the decoded speech. ConfigError if the codec does not tell its
+    embeddings.
     """
-    with torch.inference_mode():
-        if by == "mfcc":
-            shape = mfcc(codec.decode(torch.from_numpy(codes)), codec.identity.sample_rate, MFCCS)[:, 1:]
-            return shape.mean(dim=0).numpy()
-        if not isinstance(codec, LatentCodec):
-            raise ConfigError(f"preparation.similar_by=codec is not allowed with {codec.identity.name}, allowed: mfcc")
-        return codec.latents(torch.from_numpy(codes)).mean(dim=0).numpy()
+
+    def __init__(self, codec: Codec, by: str, speakers: SpeakerEncoder) -> None:
+        self._codec, self._by, self._speakers = codec, by, speakers
+        if by == "codec" and not isinstance(codec, LatentCodec):
+            raise ConfigError(
+                f"preparation.similar_by=codec is not allowed with {codec.identity.name}, allowed: mfcc, speaker"
+            )
+
+    def vector(self, codes: npt.NDArray[np.int16]) -> Features:
+        """float32 [D] of codes [T, Q]."""
+        with torch.inference_mode():
+            if isinstance(self._codec, LatentCodec) and self._by == "codec":
+                return self._codec.latents(torch.from_numpy(codes)).mean(dim=0).numpy()
+            wave = self._codec.decode(torch.from_numpy(codes))
+            if self._by == "mfcc":
+                return mfcc(wave, self._codec.identity.sample_rate, MFCCS)[:, 1:].mean(dim=0).numpy()
+        resampled = soxr.resample(wave.numpy(), self._codec.identity.sample_rate, SPEAKER_RATE)
+        return self._speakers.vector(resampled)
 
 
 def similar_utterances(

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
-from vall_e.audio.codec import Codec
 from vall_e.config.preparation import PreparationConfig
 
 from ..encoding import encode_pieces
@@ -15,12 +14,12 @@ from ..finished import FinishedWork
 from ..manifest import ManifestEntry
 from ..store_writer import StoreWriter
 from .journal import key_of
+from .models import Models
 from .phonemes import Phonemisation
 from .piece import Dropped, Piece
 from .progress import progress
 from .segment import Segmentation
 from .transcribe import Transcription
-from .whisper import Transcriber
 from .workshop import Workshop
 
 log = logging.getLogger(__name__)
@@ -44,14 +43,13 @@ class Job:
     def __init__(
         self,
         cfg: PreparationConfig,
-        codec: Codec,
+        models: Models,
         workshop: Workshop,
-        transcriber: Transcriber | None,
         part_size: int,
     ) -> None:
-        self.cfg, self.codec, self.workshop = cfg, codec, workshop
+        self.cfg, self.models, self.codec, self.workshop = cfg, models, models.codec, workshop
         self.finished = FinishedWork(workshop.store, workshop.folder / "parts", workshop.writer)
-        self.transcription = Transcription(cfg, workshop.journal("transcribe"), transcriber)
+        self.transcription = Transcription(cfg, workshop.journal("transcribe"), models.transcriber)
         self.segmentation = Segmentation(cfg, workshop.journal("segment"), self.transcription)
         self.phonemisation = Phonemisation(workshop.journal("phonemise"))
         self.failures = workshop.journal("encode")
@@ -96,7 +94,13 @@ class Job:
         """Equal for runs that are to give the same dataset."""
         said = [[e.id, e.audio.size(), e.text, e.language, e.split, e.phonemes] for e in entries]
         how: list[object] = [self.cfg.transcribe, self.cfg.transcribe_all, self.cfg.slice_over, self.cfg.trim_silence]
-        how += [self.cfg.silence_db, self.cfg.duration_range, self.cfg.similar_top_k, self.cfg.similar_by]
+        how += [
+            self.cfg.silence_db,
+            self.cfg.duration_range,
+            self.cfg.similar_top_k,
+            self.cfg.similar_by,
+            self.cfg.speaker_encoder,
+        ]
         return key_of(said, how, asdict(self.codec.identity))
 
     def __enter__(self) -> Job:

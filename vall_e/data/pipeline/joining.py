@@ -88,7 +88,7 @@ def _compare(job: Job, kept: Sequence[Marked], report: PrepareReport) -> None:
 
     speakers, splits = [piece.speaker for piece, _ in kept], [piece.split for piece, _ in kept]
     journal = job.workshop.journal("features")
-    found = similar_rows([mark for _, mark in kept], speakers, splits, job.finished, job.codec, job.cfg, journal)
+    found = similar_rows([mark for _, mark in kept], speakers, splits, job.finished, job.models, job.cfg, journal)
     write_similar(report.path, *found)
 
 

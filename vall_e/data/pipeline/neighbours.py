@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from vall_e.audio.codec import Codec
 from vall_e.config.preparation import PreparationConfig
 
 from ..finished import FinishedWork
-from ..similarity import acoustic_vector, similar_utterances
+from ..similarity import AcousticVectors, similar_utterances
 from .journal import Journal, key_of
+from .models import Models
 from .progress import progress
 
 Similar = tuple[npt.NDArray[np.int32], npt.NDArray[np.float16]]
@@ -24,19 +24,20 @@ def similar_rows(
     speakers: Sequence[str],
     splits: Sequence[str],
     finished: FinishedWork,
-    codec: Codec,
+    models: Models,
     cfg: PreparationConfig,
     journal: Journal,
 ) -> Similar:
     """Rows int32 [N, k] and cosines float16 [N, k] for the utterances of fingerprints `kept`, in that order."""
-    keys = {fingerprint: key_of("features", fingerprint, cfg.similar_by) for fingerprint in kept}
+    keys = {fingerprint: key_of("features", fingerprint, cfg.similar_by, cfg.speaker_encoder) for fingerprint in kept}
+    vectors = AcousticVectors(models.codec, cfg.similar_by, models.speakers)
     pending = [fingerprint for fingerprint in kept if keys[fingerprint] not in journal]
     for fingerprint in progress("Comparing", pending, len(pending), len(kept)):
-        vector = acoustic_vector(finished.utterance(fingerprint).codes, codec, cfg.similar_by)
+        vector = vectors.vector(finished.utterance(fingerprint).codes)
         journal.add(keys[fingerprint], base64.b64encode(vector.astype("<f4").tobytes()).decode())
     journal.close()
-    vectors = [np.frombuffer(base64.b64decode(journal[keys[fingerprint]]), "<f4") for fingerprint in kept]
+    found = [np.frombuffer(base64.b64decode(journal[keys[fingerprint]]), "<f4") for fingerprint in kept]
     names = {name: number for number, name in enumerate(dict.fromkeys(speakers))}
     numbers = np.array([names[name] for name in speakers])
     training = np.array([split == "training" for split in splits])
-    return similar_utterances(np.stack(vectors).astype(np.float32), numbers, training, cfg.similar_top_k)
+    return similar_utterances(np.stack(found).astype(np.float32), numbers, training, cfg.similar_top_k)
