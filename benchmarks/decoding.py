@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 from benchmarks.speech import RATE
 from vall_e.config.model import ModelConfig
 from vall_e.decoding.autoregressive import decode_level_zero
+from vall_e.decoding.reply import Reply
 from vall_e.device import choose_device
 from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE
@@ -28,9 +29,9 @@ def request() -> ModelInput:
     return ModelInput(text=torch.randint(3, 100, (TEXT,)), prompt=prompt, lang=0, tone=0)
 
 
-def never_stop(_row: int, logits: Tensor, _previous: list[int]) -> int:
-    """The likeliest code but the stop id."""
-    return int(logits[:1024].argmax())
+def never_stop(logits: Tensor, _replies: Sequence[Reply]) -> list[int]:
+    """The likeliest codes but the stop id."""
+    return logits[:, :1024].argmax(-1).tolist()
 
 
 def seconds_of(run: Callable[[], object], device: torch.device) -> float:

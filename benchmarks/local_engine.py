@@ -110,7 +110,7 @@ def main() -> None:
     steps = {"engine": engine_step(engine), "bare loop": bare_step(cfg, bare, engine.dtype)}
     rates: dict[str, list[float]] = {name: [] for name in steps}
     for number in range(told.steps + 3):
-        drawn = [batch(told.batch_size, (2.0, 8.0), number * 100 + k) for k in range(told.accumulation)]
+        drawn = [batch(told.batch_size, number * 100 + k) for k in range(told.accumulation)]
         for name, step in sorted(steps.items(), reverse=bool(number % 2)):
             found = rate(step, drawn, engine.device)
             rates[name] += [found] if number >= 3 else []

@@ -7,12 +7,15 @@ import numpy as np
 from vall_e.data.sample import Sample
 
 RATE = 75
+SHARES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+SECONDS = (1.0, 1.5, 1.94, 2.37, 2.96, 4.24, 9.37)
+"""How long sentences are that were read aloud: of 4,700 a share of 0.05 is no longer than 1.5 s, and so on."""
 
 
-def batch(size: int, seconds: tuple[float, float], seed: int) -> list[Sample]:
-    """`size` samples with prompts of 3 s and responses of a length drawn from `seconds`."""
+def batch(size: int, seed: int) -> list[Sample]:
+    """`size` samples with prompts of 3 s and responses as long as sentences are."""
     draw = np.random.default_rng(seed)
-    return [sample(draw, int(draw.uniform(*seconds) * RATE)) for _ in range(size)]
+    return [sample(draw, int(np.interp(draw.uniform(), SHARES, SECONDS) * RATE)) for _ in range(size)]
 
 
 def sample(draw: np.random.Generator, frames: int) -> Sample:

@@ -11,7 +11,8 @@ import torch
 
 from vall_e.config.lora import LoraConfig
 from vall_e.models.lora.tensors import merged_state_dict
-from vall_e.models.weights.weights_file import load_weights, read_tensors
+from vall_e.models.weights.pretrained import save_pretrained
+from vall_e.models.weights.weights_file import load_weights, read_tensors, read_weights
 from vall_e.training import loop
 
 from .small_run import batches, checkpoints, engine, environment, losses, small
@@ -51,6 +52,21 @@ def test_a_run_begins_with_its_exported_weights_in_any_format(
         loop.train(small(speech, **settings, load_state_dict=True), tmp_path)
     assert f"Started from the weights {checkpoints(tmp_path) / f'fp32.{suffix}'}" in caplog.text
     assert losses(tmp_path)[1] != before[1]
+
+
+def test_a_run_begins_and_is_taught_by_a_pretrained_folder(
+    speech: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    teacher = engine(small(speech))
+    teacher.write_weights(tmp_path / "w.safetensors", teacher.weights(), 1)
+    folder = save_pretrained(tmp_path / "mine", read_weights(tmp_path / "w.safetensors"))
+    heard = {}
+    for name, place in (("file", tmp_path / "w.safetensors"), ("folder", folder)):
+        with caplog.at_level("INFO"):
+            loop.train(small(speech, iterations=2, weights=str(place), teacher=str(place)), tmp_path / name)
+        assert f"Started from the weights {place}" in caplog.text
+        heard[name] = losses(tmp_path / name)
+    assert heard["folder"] == heard["file"]
 
 
 ADAPTER = LoraConfig(name="voice", rank=8, alpha=8)

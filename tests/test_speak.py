@@ -13,6 +13,7 @@ import soundfile
 from safetensors.torch import save_file
 
 from vall_e.__main__ import main, parse
+from vall_e.voice import main as keep_voice
 
 from .small_run import engine, environment, small
 
@@ -110,6 +111,17 @@ def test_several_sentences_are_longer_than_one(speak: Speak, weights: str) -> No
         (("",), "the text is empty"),
         (("  \n ",), "the text is empty"),
         (("həloʊ", "inference.language=en-uss"), "language 'en-uss' is not known, allowed: .*nearest: en-us"),
+        (("həloʊ", "inference.text_language=de"), "text_language=de needs phonemes=false"),
+        (("həloʊ", "", "-", "inference.retries=2"), "inference.retries=2: what was heard cannot be said again"),
+        (
+            ("həloʊ", "inference.retries=2", "inference.beam_width=4"),
+            "inference.retries=2 does not go with beam_width=4",
+        ),
+        (("həloʊ", "noise.safetensors"), "noise.safetensors: no such voice"),
+        (
+            ("həloʊ", "inference.refine_on_stop=true", "inference.chunk_frames=9"),
+            "refine_on_stop=true needs chunk_frames=0",
+        ),
         (("həloʊ", "weights=nowhere.safetensors"), "weights=nowhere.safetensors: no such file"),
         (("həloʊ", "weights=noise.wav"), "weights=noise.wav is not a safetensors file"),
         (("həloʊ", "weights=foreign.safetensors"), "weights=foreign.safetensors does not say which model it is"),
@@ -160,6 +172,66 @@ def test_the_command_line_of_a_user(weights: str, tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0 and done.stdout.startswith("out.wav: "), done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["out.wav"]
+
+
+@pytest.mark.parametrize("chunk", ["0", "4"])
+def test_speech_is_piped_as_it_is_said(weights: str, tmp_path: Path, chunk: str) -> None:
+    """The stream that has no length holds the samples of the file."""
+    settings = (f"weights={weights}", f"inference.chunk_frames={chunk}", "inference.chunk_lookahead=1", *PHONEMES)
+    heard = {}
+    for out in ("out.wav", "-"):
+        command = [sys.executable, "-m", "vall_e", "həloʊ", "", out, *settings]
+        heard[out] = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, check=True)
+    piped = heard["-"].stdout
+    assert piped[:4] == b"RIFF" and piped[36:40] == b"data"
+    expected = soundfile.read(tmp_path / "out.wav", dtype="int16")[0]
+    assert np.abs(np.frombuffer(piped[44:], "<i2").astype(int) - expected).max() <= 1
+    assert b"the first sound after" in heard["-"].stderr
+
+
+def test_a_voice_that_is_kept_speaks_as_its_recording(
+    speak: Speak, weights: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        sys, "argv", ["vall_e.voice", "voice.wav", "me.safetensors", "inference.input_prompt_length=0.5"]
+    )
+    keep_voice()
+    assert capsys.readouterr().out == "me.safetensors: 0.51 s of voice.wav, codec builtin\n"
+    for prompt, out in (("voice.wav", "a.wav"), ("me.safetensors", "b.wav")):
+        assert speak("həloʊ", prompt, out, f"weights={weights}", "inference.input_prompt_length=0.5", *PHONEMES) == 0
+    assert Path("a.wav").read_bytes() == Path("b.wav").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["seed=1"], "a recording is needed"),
+        (["a.wav", "b.safetensors", "c"], "a recording is needed"),
+        (["voice.wav", "me.wav"], "me.wav cannot be written, allowed: a file that ends in .safetensors"),
+        (["nowhere.wav"], "nowhere.wav: no such audio file"),
+    ],
+)
+def test_what_is_no_voice_is_told(
+    speak: Speak,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    sentence: str,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["vall_e.voice", *arguments])
+    with pytest.raises(SystemExit) as end:
+        keep_voice()
+    assert end.value.code == 2 and sentence in capsys.readouterr().err
+
+
+def test_a_recording_is_written_down(speak: Speak, weights: str, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = (f"weights={weights}", "inference.task=stt", "inference.max_duration=9")
+    assert speak("voice.wav", *settings) == 0
+    first = capsys.readouterr().out
+    assert first.strip() and len(first.strip()) <= 40
+    assert speak("voice.wav", *settings) == 0 and capsys.readouterr().out == first
+    assert speak("voice.wav", "voice.wav", *settings) == 2
+    assert "takes a recording alone, not voice.wav" in capsys.readouterr().err
 
 
 def test_help_is_shown_without_a_text(speak: Speak, capsys: pytest.CaptureFixture[str]) -> None:

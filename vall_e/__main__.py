@@ -1,26 +1,40 @@
 """`python -m vall_e TEXT [PROMPT [OUT]] [key=value ...]`: speak.
 
-TEXT is an argument and PROMPT a recording of the voice; settings are overrides, as for every other app.
+TEXT is an argument, PROMPT a recording of the voice or a file of `python -m vall_e.voice`, OUT a WAV file or `-` for
+standard output; settings are overrides, as for every other app. With `inference.task=stt` a recording stands in the
+place of TEXT and its phonemes are printed.
 """
 
 from __future__ import annotations
 
 import re
 import sys
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omegaconf import OmegaConf
 
 from vall_e.config.composing import compose_config
 from vall_e.config.help import help_text
+from vall_e.config.inference import SpokenTask
 from vall_e.config.schema import Config
 from vall_e.config.startup import open_job
-from vall_e.errors import ConfigError, WeightsError
+from vall_e.errors import ConfigError
 from vall_e.launch import launch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vall_e.decoding.finish import Finish
+    from vall_e.decoding.speaker import Speaker
 
 OVERRIDE = re.compile(r"[+~]{0,2}[A-Za-z_][\w./@]*(=.*)?$", re.DOTALL)
 DEFAULT_OUT = "speech.wav"
+STREAM = "-"
+"""The output that is standard output."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +54,7 @@ def parse(arguments: list[str]) -> Arguments:
     text, *rest = arguments
     overrides = [a for a in rest if "=" in a and OVERRIDE.match(a) and not Path(a).exists()]
     files = [a for a in rest if a not in overrides]
-    if flags := [a for a in files if a.startswith("-")]:
+    if flags := [a for a in files if a.startswith("-") and a != STREAM]:
         raise ConfigError(f"{flags[0]}: no such option; settings are given as key=value, see --help")
     if len(files) > 2:
         raise ConfigError(f"too many files ({', '.join(files)}), allowed: a prompt and an output; quote the text")
@@ -50,8 +64,10 @@ def parse(arguments: list[str]) -> Arguments:
 
 
 def check_out(out: str, prompt: str) -> None:
-    """ConfigError for an output that is no WAV file, or that would replace the prompt."""
+    """ConfigError for an output that is neither standard output nor a WAV file, or that would replace the prompt."""
     path = Path(out)
+    if out == STREAM:
+        return
     if path.suffix.lower() != ".wav" or path.is_dir():
         raise ConfigError(f"{out} cannot be written, allowed: a file that ends in .wav")
     if prompt and path.exists() and Path(prompt).exists() and path.samefile(prompt):
@@ -59,34 +75,66 @@ def check_out(out: str, prompt: str) -> None:
 
 
 def speak(arguments: Arguments, cfg: Config) -> None:
-    """Say the text and write a WAV file."""
-    from vall_e.audio import open_codec
-    from vall_e.audio.read import write_wav
-    from vall_e.config.codec import AudioBackend
-    from vall_e.decoding.finish import Finish
-    from vall_e.decoding.speaker import Speaker
-    from vall_e.device import choose_device
-    from vall_e.models.lora.loading import attach_trained
-    from vall_e.models.weights.weights_file import load_weights
+    """Say the text and write a WAV file, or a WAV stream to standard output; or write a recording down."""
+    from vall_e.decoding.open_speaker import open_speaker
+    from vall_e.decoding.voice import read_voice
 
-    if not cfg.weights:
-        raise ConfigError("weights=PATH is needed: a file exported by python -m vall_e.train")
-    weights = load_weights(Path(cfg.weights), choose_device(cfg.device))
-    if weights.codec.name not in AudioBackend.__members__:
-        raise WeightsError(f"weights={cfg.weights} speaks codes of the codec {weights.codec.name}, which is not known")
-    codec = open_codec(AudioBackend[weights.codec.name], cfg.codec, cfg.device)
-    attach_trained(weights.model, cfg.loras, weights.tokenizer, weights.codec)
-    speaker = Speaker(weights, codec, cfg.inference)
-    prompt = speaker.read_prompt(Path(arguments.prompt)) if arguments.prompt else None
+    speaker = open_speaker(cfg)
+    if cfg.inference.task is SpokenTask.stt:
+        write_down(speaker, arguments)
+        return
+    length = cfg.inference.input_prompt_length
+    voice = read_voice(Path(arguments.prompt), speaker.codec, length) if arguments.prompt else None
     seed = cfg.seed if cfg.inference.seed is None else cfg.inference.seed
-    speech = speaker.speak(arguments.text, prompt, seed)
+    if arguments.out == STREAM:
+        speak_to_pipe(speaker, arguments.text, voice, seed)
+    else:
+        speak_to_file(speaker, arguments.text, voice, seed, Path(arguments.out))
+
+
+def write_down(speaker: Speaker, arguments: Arguments) -> None:
+    """Print the phonemes of the recording that stands in the place of a text."""
+    from vall_e.decoding.voice import read_voice
+
+    if arguments.prompt:
+        raise ConfigError(f"inference.task=stt takes a recording alone, not {arguments.prompt}")
+    print(speaker.write_down(read_voice(Path(arguments.text), speaker.codec, 0)))
+
+
+def speak_to_file(speaker: Speaker, text: str, voice: Tensor | None, seed: int, out: Path) -> None:
+    """Write a WAV file when everything is said."""
+    from vall_e.audio.read import write_wav
+
+    speech = speaker.speak(text, voice, seed)
     for piece in speech.silent:
         print(f"warning: the model said nothing for {piece!r}", file=sys.stderr)
-    for piece, finish in zip(speech.pieces, speech.finishes, strict=True):
-        if finish is not Finish.stop:
-            print(f"warning: {piece!r} was ended as {finish.value}: inference.retries=3 tries again", file=sys.stderr)
-    write_wav(Path(arguments.out), speech.wave, speech.sample_rate)
-    print(f"{arguments.out}: {len(speech.wave) / speech.sample_rate:.2f} s")
+    tell_ends(speech.pieces, speech.finishes, "inference.retries=3 tries again")
+    write_wav(out, speech.wave, speech.sample_rate)
+    print(f"{out}: {len(speech.wave) / speech.sample_rate:.2f} s")
+
+
+def speak_to_pipe(speaker: Speaker, text: str, voice: Tensor | None, seed: int) -> None:
+    """Write to standard output while it is said, and tell when the first sound came."""
+    from vall_e.audio.wav_stream import WavStream
+
+    if speaker.cfg.retries:
+        raise ConfigError(f"inference.retries={speaker.cfg.retries}: what was heard cannot be said again, allowed: 0")
+    began, first, samples = time.perf_counter(), 0.0, 0
+    speech = speaker.stream(text, voice, seed)
+    stream = WavStream(sys.stdout.buffer, speech.sample_rate)
+    for wave in speech.waves:
+        samples += len(wave)
+        first = first or (time.perf_counter() - began if samples else 0.0)
+        stream.write(wave)
+    tell_ends(speech.pieces, speech.finishes, "write a file with inference.retries=3 to try again")
+    print(f"{samples / speech.sample_rate:.2f} s, the first sound after {first:.2f} s", file=sys.stderr)
+
+
+def tell_ends(pieces: Sequence[str], finishes: Sequence[Finish], advice: str) -> None:
+    """Warn of pieces that did not end by themselves."""
+    for piece, finish in zip(pieces, finishes, strict=True):
+        if finish.name != "stop":
+            print(f"warning: {piece!r} was ended as {finish.value}: {advice}", file=sys.stderr)
 
 
 def refuse_ignored(overrides: list[str]) -> None:

@@ -82,3 +82,10 @@ def test_offline_the_alternatives_are_told(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(AudioError, match=r"Offline, set codec\.path .* or use audio_backend=builtin"):
         open_codec(AudioBackend.encodec, CodecConfig(), "cpu")
+
+
+def test_frames_do_not_depend_on_those_that_follow(folder: Path) -> None:
+    codec = open_codec(AudioBackend.encodec, CodecConfig(path=str(folder)), "cpu")
+    codes = torch.randint(1024, (40, 8), generator=torch.Generator().manual_seed(0))
+    assert codec.reach.behind == 0
+    torch.testing.assert_close(codec.decode(codes[:25]), codec.decode(codes)[: 25 * 320], atol=1e-5, rtol=1e-4)

@@ -12,7 +12,7 @@ from vall_e.config.checks import check_weights
 from vall_e.config.composing import compose_config
 from vall_e.config.schema import Config
 from vall_e.config.seal import seal
-from vall_e.errors import ConfigError
+from vall_e.errors import ConfigError, WeightsError
 
 
 def weights_file(path: Path, **settings: Any) -> str:
@@ -46,6 +46,16 @@ def test_weights_of_explicit_dimensions_are_compared_whole(tmp_path: Path) -> No
     check(path, "model.size={dim:64,heads:2,layers:1}")
     with pytest.raises(ConfigError, match=r"model\.size=\{'dim': 64, 'heads': 2, 'layers': 2\} contradicts"):
         check(path, "model.size={dim:64,heads:2,layers:2}")
+
+
+def test_a_pretrained_folder_is_compared_as_a_file_is(tmp_path: Path) -> None:
+    told = {"model_type": "vall_e", "format": 1, "model": {"size": "half"}, "codec": {}}
+    (tmp_path / "config.json").write_text(json.dumps(told), encoding="utf-8")
+    check(str(tmp_path), "model=ar+nar-half-llama-8")
+    with pytest.raises(ConfigError, match=r"^model\.size=tiny contradicts weights=\S+, which have half$"):
+        check(str(tmp_path))
+    with pytest.raises(WeightsError, match=r"has no config\.json, allowed: a weights file, or a folder"):
+        check(str(tmp_path.parent))
 
 
 def test_rows_may_differ_when_modules_are_resized(tmp_path: Path) -> None:

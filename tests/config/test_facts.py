@@ -120,7 +120,7 @@ def test_a_missing_dataset_is_refused_with_the_command_that_makes_it(tmp_path: P
 FOREIGN: dict[str, tuple[dict[str, Any], str]] = {
     "another format": ({"format": "other"}, r"format is 'other', expected 'vall_e'"),
     "no format": ({"format": None}, r"format is None"),
-    "a later version": ({"version": 2}, r"version 2, this vall_e reads version 1"),
+    "a later version": ({"version": 3}, r"version 3, this vall_e reads versions up to 2"),
     "another codec": (
         {"codec": json.dumps(CODEC | {"name": "encodec"})},
         r"codec encodec, .*set audio_backend=encodec",

@@ -59,10 +59,11 @@ def test_a_table_tells_every_setting_and_option_and_is_120_wide(name: str) -> No
 def test_a_table_tells_default_range_names_and_what_is_not_yet_there() -> None:
     told = shown_names(["dataset"])
     assert re.search(r"^  min_utterances +2 +whole number: at least 1 +Speakers with fewer", told, re.MULTILINE)
-    assert re.search(r"^  sample_type +path +path; not yet: speaker, group +An epoch goes", told, re.MULTILINE)
     assert re.search(r"^  use_hdf5 +true +true or false +Read samples .* Not yet:", told, re.MULTILINE)
     assert "sample (default)" in told
     assert "not yet  false needs reading of single code files" in shown_names(["dataset.use_hdf5"])
+    inference = shown_names(["inference"])
+    assert re.search(r"^  backend +local +local; not yet: deepspeed +What runs", inference, re.MULTILINE)
 
 
 def test_a_setting_that_follows_another_says_so() -> None:
@@ -154,7 +155,7 @@ def test_the_tables_of_the_document_have_as_many_cells_in_every_row_as_in_their_
 
 def test_the_document_marks_what_is_not_yet_there() -> None:
     assert "| `experimental` | true or false | `false` |  | Show what is being tried out. **Not yet:** needs" in page()
-    assert "**Not yet:** speaker needs sampling by speaker; group needs sampling by group." in page()
+    assert "**Not yet:** deepspeed needs an injection policy for this backbone" in page()
 
 
 def test_deepspeed_prints_json_on_as_many_ranks_as_the_launch_has() -> None:

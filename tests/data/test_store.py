@@ -13,13 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from vall_e.data import store_writer
+from vall_e.data import store_format, store_writer
 from vall_e.data.store import Store
 from vall_e.data.store_writer import StoreWriter
 from vall_e.data.utterance import SPLITS, Utterance
 from vall_e.errors import DataError
 
 from .tones import FRAME_RATE, IDENTITY, LEVELS, WriteStore, utterance
+from .version_1 import write_version_1
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 CODES = arrays(np.int16, st.tuples(st.integers(0, 40), st.just(LEVELS)), elements=st.integers(0, 1023))
@@ -123,15 +124,16 @@ def test_overwritten_bytes_are_an_error_not_other_codes(write_store: WriteStore)
         Store(path).utterance(19)
 
 
-def test_a_foreign_hdf5_file_is_told_from_a_store_of_another_version(tmp_path: Path, write_store: WriteStore):
+def test_a_foreign_hdf5_file_is_told_from_a_store_of_another_version(
+    tmp_path: Path, write_store: WriteStore, monkeypatch: pytest.MonkeyPatch
+):
     with h5py.File(tmp_path / "foreign.h5", "w") as file:
         file["x"] = [1]
     with pytest.raises(DataError, match="no dataset made by"):
         len(Store(tmp_path / "foreign.h5"))
+    monkeypatch.setattr(store_format, "VERSION", 99)
     path = write_store(utterance(0, 5))
-    with h5py.File(path, "r+") as file:
-        file.attrs["version"] = 99
-    with pytest.raises(DataError, match="version 99, this program reads version 1"):
+    with pytest.raises(DataError, match="version 99, this program reads versions up to 2"):
         len(Store(path))
 
 
@@ -153,3 +155,17 @@ def _bytes_read() -> int:
     if not counters.exists():
         pytest.skip("this system does not count bytes read")
     return int(counters.read_text().split("rchar: ")[1].split()[0])
+
+
+def test_a_store_of_version_1_is_read(tmp_path: Path, write_store: WriteStore):
+    utterances = [utterance(i, 300 + i, f"g/{'ab'[i % 2]}", SPLITS[i % 2]) for i in range(9)]
+    write_version_1(tmp_path / "old.h5", utterances)
+    old, new = Store(tmp_path / "old.h5"), Store(write_store(*utterances))
+    assert (len(old), old.info) == (len(new), new.info)
+    assert old.content_crc32 == new.content_crc32
+    for name in ("speaker", "language", "split", "fingerprint"):
+        np.testing.assert_array_equal(old.column(name), new.column(name))
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        assert [one.id for one in pool.map(old.utterance, range(9))] == [one.id for one in utterances]
+    for row, one in enumerate(utterances):
+        np.testing.assert_array_equal(old.codes(row), one.codes)

@@ -10,7 +10,7 @@ import numpy as np
 import soundfile
 import torch
 
-from vall_e.audio.codec import CodecIdentity
+from vall_e.audio.codec import CodecIdentity, Reach
 from vall_e.config.dataset import DatasetConfig
 from vall_e.config.schema import Config
 from vall_e.data.dataset import SpeechDataset
@@ -30,6 +30,8 @@ SENTENCES = ("The gun was steadied on a special rest.", "Saturday came.", "He to
 
 class EnergyCodec:
     """Codes are the loudness of each frame, shifted a little at every level. Calls are counted in `encoded`."""
+
+    reach = Reach(before=0, behind=0)
 
     def __init__(self, digest: str = "0" * 16) -> None:
         self.identity = CodecIdentity(**{**IDENTITY.__dict__, "digest": digest})

@@ -10,7 +10,8 @@ import torch
 from tests.models.tiny import draw_codes, draw_text, tiny_model
 from vall_e.config.sampling import SamplingConfig
 from vall_e.decoding.finish import Finish, Guard, period
-from vall_e.decoding.generate import SpeechRequest, generate_speech
+from vall_e.decoding.generate import generate_speech
+from vall_e.decoding.request import SpeechRequest
 from vall_e.models.vall_e import VallE
 
 GREEDY = SamplingConfig(ar_temperature=0.0, max_levels=0, max_duration=120)

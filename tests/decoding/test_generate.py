@@ -11,8 +11,10 @@ from torch import Tensor
 
 from tests.models.tiny import STOP, draw_codes, draw_text, tiny_config, tiny_model
 from vall_e.config.sampling import SamplingConfig
-from vall_e.decoding.generate import SpeechRequest, generate_speech, is_masked
+from vall_e.decoding.finish import Finish
+from vall_e.decoding.generate import generate_speech, is_masked, joined, stream_speech
 from vall_e.decoding.length import predict_lengths
+from vall_e.decoding.request import Part, SpeechRequest, in_order
 from vall_e.errors import ConfigError
 from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE
@@ -186,3 +188,91 @@ def test_mixed_precision_speaks() -> None:
 def test_a_model_that_cannot_begin_is_refused() -> None:
     with pytest.raises(ConfigError, match="modality=auto: level 0 needs ar"):
         say(tiny_model(capabilities=["nar"]), REQUESTS, GREEDY)
+
+
+CHUNKED = replace(DRAWN, chunk_frames=10, chunk_lookahead=4)
+
+
+@pytest.mark.parametrize("sampling", [DRAWN, CHUNKED, MASKED, replace(CHUNKED, max_levels=2)], ids=str)
+@pytest.mark.parametrize("rows", [1, 3])
+def test_speech_that_is_streamed_is_that_which_is_waited_for(sampling: SamplingConfig, rows: int) -> None:
+    model = prone_to_stop(2.0) if sampling.modality == "auto" else tiny_model(capabilities=["nar", "len"])
+    parts = list(stream_speech(model, REQUESTS, sampling, 11, rows))
+    streamed = joined(parts, len(REQUESTS))
+    assert [said.codes.tolist() for said in streamed] == say(model, REQUESTS, sampling, seed=11)
+    assert [said.finish for said in streamed] == [s.finish for s in generate_speech(model, REQUESTS, sampling, 11, 2)]
+    assert [part.finish is not None for part in parts].count(True) == len(REQUESTS)
+
+
+def test_chunks_come_as_soon_as_their_lookahead_is_there() -> None:
+    sampling = replace(CHUNKED, max_duration=33, longest_loop=0)
+    parts = list(stream_speech(prone_to_stop(-1e6), REQUESTS[:2], sampling, 0))
+    for request in (0, 1):
+        assert [len(part.codes) for part in parts if part.request == request] == [10, 10, 13]
+    first = next(iter(stream_speech(prone_to_stop(-1e6), REQUESTS[:1], sampling, 0)))
+    assert first.finish is None and first.codes.shape == (10, 8)
+
+
+def test_a_chunked_request_says_the_same_alone_and_in_a_batch() -> None:
+    model = prone_to_stop(2.0)
+    together = say(model, REQUESTS, CHUNKED, seed=11)
+    assert together == [say(model, [request], CHUNKED, seed=11)[0] for request in REQUESTS]
+    assert [[frame[0] for frame in codes] for codes in together] == [
+        [frame[0] for frame in codes] for codes in say(model, REQUESTS, DRAWN, seed=11)
+    ]
+
+
+def test_chunks_change_nothing_where_no_level_looks_ahead() -> None:
+    model = tiny_model({"noncausal_masks": False})
+    with torch.no_grad():
+        model.classifiers.proj[0].bias[STOP] += 2.0
+    assert say(model, REQUESTS, CHUNKED, seed=11) == say(model, REQUESTS, DRAWN, seed=11)
+
+
+def test_the_upper_levels_of_a_chunk_are_told_those_of_the_chunks_before() -> None:
+    """With levels that look ahead a chunk is decided before what follows is known."""
+    assert say(tiny_model(), REQUESTS[:1], CHUNKED, seed=11) != say(tiny_model(), REQUESTS[:1], DRAWN, seed=11)
+
+
+@pytest.mark.parametrize("chunk", [0, 10])
+def test_an_opening_is_part_of_what_is_said_and_what_was_before_is_not(chunk: int) -> None:
+    model, sampling = prone_to_stop(-1e6), replace(DRAWN, max_duration=25, longest_loop=0, chunk_frames=chunk)
+    opening, before = draw_codes(6, 7), draw_codes(9, 8)
+    opened = torch.tensor(say(model, [replace(REQUESTS[0], opening=opening)], sampling)[0])
+    assert opened[:6].equal(opening.long()) and len(opened) == 31
+    continued = say(model, [replace(REQUESTS[0], before=before)], sampling)[0]
+    assert len(continued) == 25 and continued != say(model, REQUESTS[:1], sampling)[0]
+    both = torch.tensor(say(model, [replace(REQUESTS[0], before=before, opening=opening)], sampling)[0])
+    assert both[:6].equal(opening.long()) and not both[6:].equal(opened[6:])
+
+
+def test_a_prompt_can_be_continued() -> None:
+    model, sampling = prone_to_stop(-1e6), replace(GREEDY, longest_loop=0)
+    prompt = REQUESTS[0].prompt
+    continued = say(model, [replace(REQUESTS[0], continue_prompt=True)], sampling)[0]
+    as_before = say(model, [replace(REQUESTS[0], prompt=None, before=prompt)], replace(sampling, max_levels=0))[0]
+    assert [frame[0] for frame in continued] == [frame[0] for frame in as_before]
+
+
+def test_refining_takes_the_likeliest_codes_given_all_before() -> None:
+    model, sampling = prone_to_stop(-1e6), replace(DRAWN, max_levels=0, longest_loop=0)
+    drawn, refined = (say(model, REQUESTS, replace(sampling, refine_on_stop=on), seed=2) for on in (False, True))
+    for request, codes, better in zip(REQUESTS, drawn, refined, strict=True):
+        said = torch.tensor(codes)
+        shown = replace(request.for_level_zero(), response=said)
+        hidden = model.hidden(model.pack([shown]))[-len(said) - 1 : -1]
+        assert model.logits("AR:0:0", hidden)[:, :STOP].argmax(-1).tolist() == [frame[0] for frame in better]
+    assert drawn != refined
+
+
+def test_what_was_likeliest_stays_when_it_is_refined() -> None:
+    model = prone_to_stop(-1e6)
+    assert say(model, REQUESTS, replace(GREEDY, refine_on_stop=True)) == say(model, REQUESTS, GREEDY)
+
+
+def test_parts_are_told_in_the_order_of_requests() -> None:
+    def part(request: int, last: bool = False) -> Part:
+        return Part(request, torch.zeros(0), Finish.stop if last else None)
+
+    mixed = [part(1), part(0), part(2, True), part(1, True), part(0, True), part(3, True)]
+    assert [p.request for p in in_order(mixed)] == [0, 0, 1, 1, 2, 3]

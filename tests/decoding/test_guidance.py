@@ -10,9 +10,11 @@ from torch import Tensor
 
 from tests.models.tiny import draw_codes, draw_text, speech, tiny_model
 from vall_e.config.sampling import SamplingConfig
-from vall_e.decoding.autoregressive import decode_level_zero, seeded
+from vall_e.decoding.autoregressive import decode_level_zero
 from vall_e.decoding.guidance import Guidance, RunningGuidance, guidance, unconditional
 from vall_e.decoding.non_autoregressive import decode_levels, frame_logits
+from vall_e.decoding.reply import each
+from vall_e.decoding.sampling.dice import seeded
 from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE
 
@@ -49,11 +51,15 @@ def test_code_by_code_the_last_row_is_that_of_the_whole_block() -> None:
     generator = torch.Generator().manual_seed(0)
     conditional, null = 5 * torch.randn(2, 9, 3, 40, generator=generator)
     running = RunningGuidance(GUIDE)
+    running.admit(3)
     for step in range(9):
-        found = running.combine(torch.cat([conditional[step], null[step]]))
+        found = running.combine(conditional[step], null[step], range(3))
         for row in range(3):
             whole = GUIDE.combine(conditional[: step + 1, row], null[: step + 1, row])
             torch.testing.assert_close(found[row], whole[-1], atol=1e-5, rtol=1e-5)
+
+
+LIKELIEST = each(lambda _, logits, __: int(logits.argmax()))
 
 
 def test_the_null_sample_keeps_response_language_and_level() -> None:
@@ -81,9 +87,9 @@ def test_guided_decoding_through_the_cache_changes_nothing() -> None:
     model = tiny_model()
     with torch.no_grad():
         model.classifiers.proj[0].bias[1024] = -1e6
-    found = decode_level_zero(model, PREFIXES, 20, lambda _, logits, __: int(logits.argmax()), GUIDE)
+    found = decode_level_zero(model, PREFIXES, 20, LIKELIEST, guidance=GUIDE)
     assert [ids.tolist() for ids in found] == [decode_slowly(model, prefix, 20) for prefix in PREFIXES]
-    plain = decode_level_zero(model, PREFIXES, 20, lambda _, logits, __: int(logits.argmax()))
+    plain = decode_level_zero(model, PREFIXES, 20, LIKELIEST)
     assert not found[0].equal(plain[0])
 
 

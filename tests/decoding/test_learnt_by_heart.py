@@ -7,7 +7,8 @@ from torch import Generator
 
 from tests.models.tiny import draw_codes, draw_text, tiny_config
 from vall_e.config.sampling import SamplingConfig
-from vall_e.decoding.generate import SpeechRequest, generate_speech
+from vall_e.decoding.generate import generate_speech
+from vall_e.decoding.request import SpeechRequest
 from vall_e.models.draws import draw_input
 from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE

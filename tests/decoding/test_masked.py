@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from tests.models.tiny import STOP, draw_codes, draw_text, tiny_model
 from vall_e.config.sampling import SamplingConfig
-from vall_e.decoding.autoregressive import seeded
 from vall_e.decoding.guidance import Guidance, unconditional
 from vall_e.decoding.masked import Canvas, blank, cool, decode_masked, draft, hidden_frames
 from vall_e.decoding.masked import draw_codes as say_codes
 from vall_e.decoding.non_autoregressive import frame_logits
-from vall_e.decoding.samplers import Draw
+from vall_e.decoding.sampling.dice import Dice, seeded
+from vall_e.decoding.sampling.draw import Draw
 from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE
 
@@ -151,7 +151,7 @@ def test_without_annealing_the_last_step_is_drawn_too() -> None:
 
 def test_doubts_are_those_about_the_codes_that_were_drawn() -> None:
     logits = torch.tensor([[2.0, 1.0, 0.0, 9.0], [0.0, 1.0, 2.0, -9.0]])
-    codes, doubts = say_codes(logits, Draw(temperature=0.0), 3, Generator())
+    codes, doubts = say_codes(logits, Draw(temperature=0.0), 3, torch.rand(len(logits)))
     assert codes.tolist() == [0, 2]
     torch.testing.assert_close(doubts, 1 - torch.stack([logits[0].softmax(-1)[0], logits[1].softmax(-1)[2]]))
 
@@ -168,7 +168,7 @@ def test_the_most_doubtful_are_hidden_and_said_again() -> None:
 def test_a_draft_keeps_what_is_not_in_doubt() -> None:
     """At a time of 0.9 no more than 6 of 40 frames are hidden at once, in two steps."""
     given, valle = draw_codes(40, 9)[:, 0], model()
-    canvas = draft(given, 0.9, Generator().manual_seed(0))
+    canvas = draft(given, 0.9, Dice(0))
     sampling = replace(GREEDY, denoise_start=0.9, max_steps=20, remasking=False)
     found = decode_masked(valle, PREFIXES[:1], [canvas], sampling, seeded(0, 1))
     changed = int((found[0] != given).sum())

@@ -10,8 +10,8 @@ import torch
 
 from tests.models.tiny import draw_codes, draw_text, tiny_model
 from vall_e.config.sampling import SamplingConfig
-from vall_e.decoding.autoregressive import seeded
 from vall_e.decoding.non_autoregressive import decode_levels
+from vall_e.decoding.sampling.dice import seeded
 from vall_e.models.layout import ModelInput
 
 PREFIXES = [

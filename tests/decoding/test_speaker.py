@@ -16,6 +16,7 @@ from vall_e.audio.read import write_wav
 from vall_e.config.inference import InferenceConfig, TextSplit
 from vall_e.config.trainer import WeightDtype
 from vall_e.decoding.speaker import Speaker
+from vall_e.decoding.voice import read_voice
 from vall_e.errors import TextError, WeightsError
 from vall_e.models.weights.weights_file import LoadedWeights
 from vall_e.text import open_tokenizer
@@ -106,6 +107,44 @@ def test_every_precision_speaks(codec: BuiltinCodec, settings: dict[str, Any]) -
 def test_a_prompt_is_trimmed(codec: BuiltinCodec, tmp_path: Path, seconds: float, frames: int) -> None:
     noise = np.random.default_rng(0).uniform(-0.1, 0.1, 24_000).astype(np.float32)
     write_wav(tmp_path / "voice.wav", noise, 24_000)
-    prompt = speaker(codec, input_prompt_length=seconds).read_prompt(tmp_path / "voice.wav")
+    prompt = read_voice(tmp_path / "voice.wav", codec, seconds)
     assert prompt.shape == (frames, 8)
     assert len(speaker(codec).speak("ˈɑː", prompt, seed=0).wave)
+
+
+LINES = "həlˈoʊ\nwˈɜːld\nˈɑː"
+STREAMED: list[dict[str, Any]] = [
+    {"max_duration": 80},
+    {"max_duration": 80, "chunk_frames": 12, "chunk_lookahead": 3},
+    {"max_duration": 30, "batch_size": 1, "context_history": 1, "chunk_frames": 12},
+    {"max_duration": 30, "context_history": 2, "prefix_silence": 0.1},
+    {"max_duration": 30, "input_prompt_prefix": True, "amp": True, "weight_dtype": WeightDtype.bfloat16},
+]
+
+
+@pytest.mark.parametrize("settings", STREAMED, ids=str)
+def test_a_stream_is_what_is_spoken_at_once(codec: BuiltinCodec, settings: dict[str, Any]) -> None:
+    speech = speaker(codec, **settings).speak(LINES, draw_codes(40), seed=3)
+    stream = speaker(codec, **settings).stream(LINES, draw_codes(40), seed=3)
+    np.testing.assert_allclose(np.concatenate(list(stream.waves)), speech.wave, atol=1e-5)
+    assert (stream.pieces, stream.finishes) == (speech.pieces, speech.finishes)
+
+
+def test_a_piece_goes_on_from_those_before(codec: BuiltinCodec) -> None:
+    """The second piece is that of a request with both texts and the codes of the first."""
+    waves = [speaker(codec, context_history=n).speak(LINES, None, seed=3).wave for n in (0, 1, 2)]
+    assert not any(np.array_equal(a, b) for a, b in ((waves[0], waves[1]), (waves[1], waves[2])))
+
+
+def test_silence_stands_before_every_piece(codec: BuiltinCodec) -> None:
+    said = speaker(codec).speak(LINES, None, seed=3)
+    delayed = speaker(codec, prefix_silence=0.4).speak(LINES, None, seed=3)
+    assert len(delayed.wave) == len(said.wave) + 3 * 30 * HOP
+    assert np.abs(delayed.wave[: 20 * HOP]).max() < 0.05
+
+
+def test_text_may_be_written_in_another_language(codec: BuiltinCodec) -> None:
+    pytest.importorskip("phonemizer")
+    pytest.importorskip("espeakng_loader")
+    plain, german = (speaker(codec, phonemes=False, text_language=language) for language in (None, "de"))
+    assert plain.tokenise(["Wasser"]) != german.tokenise(["Wasser"])

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from tests.models.tiny import draw_codes, draw_text, speech, tiny_config, tiny_model
 from vall_e.audio.codec import CodecIdentity
 from vall_e.config.export import ExportConfig
-from vall_e.engines.checkpoint import save_checkpoint
+from vall_e.engines.checkpoint import find_checkpoint, remove_oldest, save_checkpoint
 from vall_e.engines.export import export
 from vall_e.errors import CheckpointError, ConfigError, VallEError, WeightsError
 from vall_e.models.layout import ModelInput
@@ -302,6 +302,28 @@ def test_settings_that_contradict_each_other_are_told() -> None:
         ({"run": "runs/demo"}, "run=runs/demo names a checkpoint, but weights=w.safetensors"),
         ({"hf": True, "export_lora": True}, "hf=true has no place for adapters"),
         ({"hf": True, "weights_format": "pth"}, "weights_format=pth does not go with hf=true"),
+        ({"export_lora": True, "weights_format": "pretrained"}, "weights_format=pretrained has no place for adapters"),
     ):
         (problem,) = replace(right, **changes).problems()
         assert problem.startswith(words)
+
+
+def test_a_run_is_exported_to_a_folder_and_goes_on_from_it(run: Path, tmp_path: Path) -> None:
+    folder = exported(run=run, weights_format="pretrained", weights_name="mine")
+    assert folder == run / "ckpt" / MODEL / "mine"
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors", "tokenizer.json"]
+    assert alike(folder, tiny_model()) and load_weights(folder, CPU).step == 20
+    assert exported(run=run).stem == "fp32", "the folder is no checkpoint"
+    again = exported(weights=folder, dtype="bfloat16", weights_name="half", folder=tmp_path)
+    assert load_file(again)["sep"].dtype is torch.bfloat16
+    with pytest.raises(ConfigError, match="would be replaced by its export"):
+        exported(weights=folder, weights_format="pretrained", weights_name="mine", dtype="float16")
+
+
+def test_a_folder_for_transformers_is_no_checkpoint_of_its_run(run: Path) -> None:
+    root = run / "ckpt" / MODEL
+    for _ in range(2):
+        exported(run=run, hf=True)
+    assert find_checkpoint(root, None) == root / "20"
+    remove_oldest(root, 2)
+    assert sorted(path.name for path in root.iterdir() if path.is_dir()) == ["10", "20", "fp32-hf"]

@@ -22,6 +22,7 @@ STEPS = 20
 MOVED_STEPS = 8
 """Compared after a move: noise grows from step to step, and a state that was not restored shows at once."""
 FROZEN = ("frozen-ddp", "frozen-fsdp", "frozen-zero2", "frozen-zero3")
+TIED = ("tied-ddp", "tied-fsdp", "tied-zero2")
 ENGINES = ("ddp", "fsdp", "zero0", "zero1", "zero2", "zero3")
 TIGHT = ("tight-ddp", "tight-zero2")
 MOVED = ("ddp@zero3", "zero0@ddp", "zero1@zero2", "zero2@one", "zero3@zero1", "fsdp@zero1", "zero1@fsdp")
@@ -52,7 +53,7 @@ def out(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     first = trained(engine, loader, STEPS)
     engine.write(engine.snapshot({"loader": loader.state_dict()}), folder / "one", "end")
     (folder / "one.json").write_text(json.dumps(first + trained(engine, loader, STEPS)))
-    launch(str(speech), str(folder), str(STEPS), *ENGINES, *MOVED, *TIGHT, *FROZEN)
+    launch(str(speech), str(folder), str(STEPS), *ENGINES, *MOVED, *TIGHT, *FROZEN, *TIED)
     return folder
 
 
@@ -82,6 +83,13 @@ def test_frozen_parameters_stay_and_are_saved(out: Path, speech: Path, name: str
     assert saved.keys() == fresh.keys()
     same = {key for key, value in saved.items() if value.equal(fresh[key])}
     assert same >= set(UNTRAINED) and not same & {"model.norm.weight", "model.layers.0.mlp.down_proj.weight"}
+
+
+@pytest.mark.parametrize("name", TIED)
+def test_tied_heads_make_the_same_steps_everywhere(out: Path, name: str) -> None:
+    for step, (found, expected) in enumerate(zip(losses(out, name), losses(out, TIED[0]), strict=True)):
+        assert found == pytest.approx(expected, abs=2e-4 * (step + 1)), f"step {step + 1}"
+    assert losses(out, name)[-1][0] < losses(out, name)[0][0]
 
 
 @pytest.mark.parametrize("name", MOVED)

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from tests.small_run import identity, small
+from tests.small_run import TINY, identity, small
 from vall_e.config.model_experimental import ModelExperimentalConfig
 from vall_e.config.schema import Config
 from vall_e.config.trainer import Backend
@@ -30,10 +30,14 @@ from vall_e.models.vall_e import VallE
 from vall_e.text import open_tokenizer
 
 COMMON: dict[str, Any] = {"dropout": 0.0, "torch_optimizer": True, "torch_scheduler": True, "warmup_steps": 3}
+FOUR_LAYERS = TINY | {"layers": 4}
+"""So that layers are skipped, and learn as early exits."""
 TIGHT = "tight-"
 """Before an engine's name: its second rank has little memory."""
 FROZEN = "frozen-"
 """Before an engine's name: some of its parameters are not trained, within the backbone and around it."""
+TIED = "tied-"
+"""Before an engine's name: heads share the weights of embeddings."""
 UNTRAINED = ["sep", "text_emb.weight", "resps_emb.embeddings.0.weight", "model.layers.0.mlp.up_proj.weight"]
 PARTITIONED = {"zero_optimization": {"stage": 3, "stage3_param_persistence_threshold": 0}}
 """Else ZeRO's third stage keeps parameters of such a small model whole."""
@@ -41,10 +45,13 @@ PARTITIONED = {"zero_optimization": {"stage": 3, "stage3_param_persistence_thres
 
 def settings(speech: Path, name: str, ranks: int, total: int = 2) -> Config:
     """Settings of an engine by name, `total` micro-batches a step on all ranks together."""
-    cfg = small(speech, **COMMON, gradient_accumulation_steps=total // ranks, iterations=100)
-    cfg.model.experimental = ModelExperimentalConfig(layerskip_p_max=0.3)
+    cfg = small(speech, **COMMON, model__size=FOUR_LAYERS, gradient_accumulation_steps=total // ranks, iterations=100)
+    tied = name.startswith(TIED)
+    cfg.model.experimental = ModelExperimentalConfig(
+        layerskip_p_max=0.3, layerskip=True, layerskip_r=3, tie_classifier_to_embedding=tied
+    )
     cfg.model.frozen_params = UNTRAINED if name.startswith(FROZEN) else []
-    name, trainer = name.removeprefix(FROZEN), cfg.trainer
+    name, trainer = name.removeprefix(FROZEN).removeprefix(TIED), cfg.trainer
     if name == "fsdp":
         return replace(cfg, trainer=replace(trainer, fsdp=True))
     if name.startswith("zero"):

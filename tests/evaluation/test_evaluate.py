@@ -23,7 +23,8 @@ from vall_e.errors import ConfigError, DataError, WeightsError
 from vall_e.evaluate import refuse_ignored
 from vall_e.evaluation.evaluate import evaluate
 from vall_e.models.vall_e import VallE
-from vall_e.models.weights.weights_file import save_weights
+from vall_e.models.weights.pretrained import save_pretrained
+from vall_e.models.weights.weights_file import read_weights, save_weights
 from vall_e.text import open_tokenizer
 
 from .speech import Speech
@@ -72,6 +73,11 @@ def test_both_splits_are_evaluated_with_the_settings_of_the_weights(cfg: Config,
         "val": 2,
     }
     assert (tmp_path / "run/index.html").is_file()
+
+
+def test_a_pretrained_folder_is_evaluated_as_its_file(cfg: Config, tmp_path: Path) -> None:
+    folder = save_pretrained(tmp_path / "pretrained", read_weights(Path(str(cfg.weights))))
+    assert evaluate(replace(cfg, weights=str(folder)), tmp_path / "b") == evaluate(cfg, tmp_path / "a")
 
 
 def test_missing_weights_are_told_with_the_setting_that_names_them(cfg: Config, tmp_path: Path) -> None:

@@ -1,8 +1,16 @@
-"""Settings of a tiny model of every backbone."""
+"""Settings of a tiny model of every backbone, and where its sequences go on."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import torch
+from torch import Tensor
+
+from vall_e.decoding.sequences.sequences import next_position
+from vall_e.models.layout import Layout
+from vall_e.models.vall_e import VallE
 
 CAUSAL = {"noncausal_masks": False}
 BACKBONES: dict[str, dict[str, Any]] = {
@@ -18,3 +26,8 @@ BACKBONES: dict[str, dict[str, Any]] = {
     "mamba2": {"arch_type": "mamba2", "flags": CAUSAL},
 }
 ATTENDING = [name for name, settings in BACKBONES.items() if settings.get("flags") != CAUSAL]
+
+
+def next_positions(model: VallE, layouts: Sequence[Layout]) -> Tensor:
+    """Position of the first new id of each sequence: int64 [B]."""
+    return torch.tensor([next_position(model, layout) for layout in layouts])

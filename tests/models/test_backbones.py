@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from tests.models.adapted import learn, logits
-from tests.models.backbones import ATTENDING, BACKBONES
+from tests.models.backbones import ATTENDING, BACKBONES, next_positions
 from tests.models.tiny import draw_codes, draw_text, speech, tiny_config, tiny_model
 from vall_e.audio.codec import CodecIdentity
 from vall_e.config.architectures import WITHOUT_MLP
 from vall_e.config.lora import LoraConfig
 from vall_e.config.seal import problems
-from vall_e.decoding.autoregressive import decode_level_zero, next_positions
+from vall_e.decoding.autoregressive import decode_level_zero
+from vall_e.decoding.reply import Reply
 from vall_e.errors import ConfigError
 from vall_e.models.backbones.checkpointing import Checkpointing
 from vall_e.models.layout import ModelInput
@@ -88,8 +89,8 @@ def test_steps_give_what_the_whole_sequences_give(name: str) -> None:
     whole = model.pack([replace(p, response=codes[row, :, None]) for row, p in enumerate(PREFIXES)])
     expected = [hidden[-steps - 1 :] for hidden in torch.split(model.hidden(whole), whole.lengths)]
     packed = model.pack(PREFIXES)
-    cache = model.model.cache(3, max(packed.lengths) + steps, packed.embeddings)
-    begun = model.hidden(packed, cache.prefill(packed.lengths))
+    cache = model.model.cache(max(packed.lengths) + steps, packed.embeddings)
+    begun = model.hidden(packed, cache.admit(packed.lengths))
     found = [torch.stack([hidden[-1] for hidden in torch.split(begun, packed.lengths)])]
     positions = next_positions(model, packed.layouts)
     for step in range(steps):
@@ -102,12 +103,13 @@ def test_steps_give_what_the_whole_sequences_give(name: str) -> None:
 def test_a_row_says_the_same_alone_and_in_a_batch(name: str) -> None:
     model = model_of(name)
 
-    def likeliest(row: int, logits: Tensor, previous: list[int]) -> int:
-        return int(logits.argmax())
+    def likeliest(logits: Tensor, _replies: Sequence[Reply]) -> list[int]:
+        return logits.argmax(-1).tolist()
 
-    together = decode_level_zero(model, PREFIXES, 15, likeliest)
+    together, one_by_one = (decode_level_zero(model, PREFIXES, 15, likeliest, rows=rows) for rows in (3, 2))
     alone = [decode_level_zero(model, [prefix], 15, likeliest)[0] for prefix in PREFIXES]
     assert [ids.tolist() for ids in together] == [ids.tolist() for ids in alone]
+    assert [ids.tolist() for ids in one_by_one] == [ids.tolist() for ids in alone]
     assert len({id for ids in together for id in ids.tolist()}) > 1
 
 
@@ -206,5 +208,6 @@ def test_shared_keys_and_values_are_those_of_heads_that_are_alike() -> None:
         state[name] = state[name].repeat(2, 1)
     full.load_state_dict(state)
     torch.testing.assert_close(shared(MIXED).loss, full(MIXED).loss)
-    cache = shared.model.cache(3, 5, torch.zeros(1))
+    cache = shared.model.cache(5, torch.zeros(1))
+    cache.admit([2, 3, 1])
     assert cache.keys.shape == (2, 3, 1, 5, 16)

@@ -14,7 +14,8 @@ from tests.models.adapted import adapted, logits, same
 from tests.models.tiny import TINY, draw_codes, draw_text, speech, tiny_config, tiny_model
 from vall_e.config.lora import LoraConfig
 from vall_e.config.sampling import SamplingConfig
-from vall_e.decoding.generate import SpeechRequest, generate_speech
+from vall_e.decoding.generate import generate_speech
+from vall_e.decoding.request import SpeechRequest
 from vall_e.errors import ConfigError
 from vall_e.models.lora.attach import attach, freeze_base
 from vall_e.models.lora.levels import at_level

@@ -75,6 +75,14 @@ def test_a_published_model_computes_what_it_did(model: VallE, tmp_path: Path, na
     assert loaded.codec.name == "encodec" and loaded.codec.levels == 8
 
 
+def test_switches_that_did_nothing_there_do_nothing_here(model: VallE, tmp_path: Path) -> None:
+    metadata = published(model, None)
+    metadata["config"]["experimental"] |= {"tie_classifier_to_embedding": True, "audio_embedding_mode": "inclusive"}
+    loaded = load_weights(write(tmp_path / "w.sft", model, metadata), CPU)
+    assert not loaded.config.experimental.tie_classifier_to_embedding
+    assert loaded.model([speech(3)]).loss.equal(model([speech(3)]).loss)
+
+
 def test_it_speaks_the_codes_of_its_codec_whatever_the_weights_of_that(model: VallE, tmp_path: Path) -> None:
     codec = load_weights(write(tmp_path / "w.sft", model, published(model, None)), CPU).codec
     ours = replace(codec, digest="0123456789abcdef")

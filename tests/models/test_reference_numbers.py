@@ -83,6 +83,13 @@ def test_logits(expected: Row, formula_weights: dict[str, Tensor]) -> None:
         assert float(row.logsumexp(0)) == pytest.approx(expected.log_sum_exp, abs=2e-4)
 
 
+@pytest.mark.parametrize("expected", [row for row in ROWS if row.case in ("len", "stt")], ids=label)
+def test_lengths_and_text_are_predicted_the_same_under_both_masks(
+    expected: Row, formula_weights: dict[str, Tensor]
+) -> None:
+    test_logits(replace(expected, full=False), formula_weights)
+
+
 @torch.inference_mode()
 def loss_of(valle: VallE, sample: ModelInput, factors: dict[str, float]) -> LossOutput:
     valle.cfg.loss_factors = factors
@@ -94,6 +101,13 @@ def test_unified_loss(expected: Loss, formula_weights: dict[str, Tensor]) -> Non
     output = loss_of(model(formula_weights, expected.full), learnt_input(expected.case), {})
     assert list(output.parts) == ["nll"]
     assert float(output.loss) == pytest.approx(expected.unified, abs=3e-5)
+
+
+@pytest.mark.parametrize("expected", [loss for loss in LOSSES if loss.case in ("len", "stt")], ids=label)
+def test_loss_of_lengths_and_text_is_the_same_under_both_masks(
+    expected: Loss, formula_weights: dict[str, Tensor]
+) -> None:
+    test_unified_loss(replace(expected, full=False), formula_weights)
 
 
 def test_unified_accuracy(formula_weights: dict[str, Tensor]) -> None:

@@ -16,6 +16,7 @@ from torch.nn.utils.parametrize import register_parametrization
 from tests.models.tiny import draw_codes, speech, tiny_config, tiny_model
 from vall_e.config.offloading import OffloadingConfig
 from vall_e.decoding.autoregressive import decode_level_zero
+from vall_e.decoding.reply import each
 from vall_e.models.backbones.checkpointing import Checkpointing
 from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE
@@ -64,6 +65,20 @@ def test_tensors_follow_the_modules(shapes_alone: None, include: list[str], devi
     found = [p for p in model.model.parameters() if p.grad is not None]
     assert len(found) == len(list(model.model.parameters()))
     assert all(p.grad is not None and p.grad.device == p.device for p in found)
+
+
+@pytest.mark.parametrize("devices", PLACEMENTS, ids=" ".join)
+@pytest.mark.parametrize("include", [["model"], [""], ["emb"], ["layers.1."]], ids=" ".join)
+def test_tensors_follow_to_early_exits(shapes_alone: None, include: list[str], devices: list[str]) -> None:
+    model, home = VallE(tiny_config(size={"dim": 32, "heads": 2, "layers": 3})), torch.device("meta:0")
+    offload(model, spread(model, include, devices), home)
+    packed = model.pack(samples())
+    told = (packed.embeddings, packed.positions, model.within(packed.layouts))
+    states, _ = model.model.states(*told, {0, 1})
+    logits = [model.logits("AR:0:0", hidden) for hidden in states.values()]
+    assert [one.device for one in logits] == [home] * 3
+    torch.stack(logits).sum().backward()  # type: ignore[no-untyped-call]
+    assert all(p.grad is not None and p.grad.device == p.device for p in model.model.parameters())
 
 
 def test_layers_of_one_device_hand_on_their_output_there(shapes_alone: None) -> None:
@@ -155,7 +170,7 @@ def test_a_split_model_speaks_as_the_whole_one() -> None:
     split = as_told(tiny_model(), torch.device("cuda"), devices=["cuda", "cpu"], limits=[0.5])
     prefixes = [speech(0, response=None)]
     found, expected = (
-        decode_level_zero(model, prefixes, 8, lambda _, logits, __: int(logits[:1024].argmax()))
+        decode_level_zero(model, prefixes, 8, each(lambda _, logits, __: int(logits[:1024].argmax())))
         for model in (split, tiny_model())
     )
     assert found[0].equal(expected[0])

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from tests.small_run import checkpoints, environment, losses, rows, small
 from vall_e.config.composing import compose_config
+from vall_e.config.model_experimental import ModelExperimentalConfig
 from vall_e.config.startup import open_job
 from vall_e.engines import checkpoint
 from vall_e.engines.local import LocalEngine
@@ -30,6 +31,11 @@ COSINE = {
     "scheduler_params": {"total_num_steps": 8, "cos_min_ratio": 0.1},
 }
 PRODIGY = COSINE | {"optimizer": "prodigy", "learning_rate": 1.0}
+EXITS = COSINE | {
+    "model__size": {"dim": 32, "heads": 2, "layers": 4, "label": ""},
+    "model__experimental": ModelExperimentalConfig(layerskip=True, layerskip_r=3),
+    "gradient_checkpointing": True,
+}
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -41,7 +47,7 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-@pytest.mark.parametrize("settings", [COSINE, PRODIGY], ids=["adamw", "prodigy"])
+@pytest.mark.parametrize("settings", [COSINE, PRODIGY, EXITS], ids=["adamw", "prodigy", "early exits"])
 def test_a_run_in_two_parts_is_the_run_in_one(
     speech: Path, tmp_path: Path, settings: dict[str, Any], workers: int
 ) -> None:

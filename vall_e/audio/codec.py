@@ -26,12 +26,25 @@ class CodecIdentity:
         return self == (replace(other, digest=self.digest) if unknown else other)
 
 
+@dataclass(frozen=True)
+class Reach:
+    """Frames before and behind a frame that its samples depend on; None means all before it."""
+
+    before: int | None
+    behind: int
+
+
 class Codec(Protocol):
     """Waveform to discrete codes and back."""
 
     @property
     def identity(self) -> CodecIdentity:
         """Name, rates and sizes."""
+        ...
+
+    @property
+    def reach(self) -> Reach:
+        """What `decode` must be given around a frame to decode it as it would be in the whole."""
         ...
 
     def encode(self, wave: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vall_e.audio.codec import CodecIdentity
+from vall_e.audio.codec import CodecIdentity, Reach
 from vall_e.errors import AudioError, MissingExtra
 
 MODEL_ID = "facebook/encodec_24khz"
@@ -19,6 +19,9 @@ BANDWIDTH = 6.0
 
 class EncodecCodec:
     """24 kHz mono, 75 frames a second, 8 levels of 1024 codes."""
+
+    reach = Reach(before=None, behind=0)
+    """Its convolutions are causal and its LSTM remembers."""
 
     def __init__(self, path: str | None, device: torch.device) -> None:
         self._model, self._device = load_encodec(path).to(device).eval(), device

@@ -13,4 +13,6 @@ MIXING = ("llama", "mixtral")
 """Those that can have several experts."""
 RECURRENT = ("retnet", "retnet-hf", "mamba2")
 """Those without attention, in which a position knows of nothing but those before it."""
+RETENTIVE = ("retnet", "retnet-hf")
+"""Those that have retention in place of attention."""
 WITHOUT_MLP = ("mamba2",)

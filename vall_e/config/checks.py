@@ -10,6 +10,7 @@ from typing import Any
 from vall_e.errors import ConfigError, DataError
 
 from .facts import DatasetFacts, dataset_facts, vocabulary_size, weights_settings
+from .generations import LATEST
 from .schema import Config
 from .setting import shown
 
@@ -30,8 +31,12 @@ ARCHITECTURE = (
     "experimental.unified_position_ids",
     "experimental.noncausal_masks",
     "experimental.kv_heads",
+    "experimental.retnet_layout",
+    "experimental.causal_size",
 )
 """Settings of a model that its weights were trained with and must go on with; `ROWS` can be resized."""
+OF_THE_LATEST = ("experimental.audio_embedding_sums", "experimental.audio_embedding_sums_mode")
+"""Those that mean nothing in older generations."""
 
 
 def check_tokenizer(config: Config) -> None:
@@ -63,6 +68,8 @@ def check_weights(config: Config) -> None:
     if config.weights is None:
         return
     learnt, ours = _by_name(weights_settings(config.weights)), _by_name(asdict(config.model))
+    if learnt.get("version", LATEST) != LATEST:
+        learnt = {name: value for name, value in learnt.items() if name not in OF_THE_LATEST}
     found = [
         f"model.{key}={shown(ours[key])} contradicts weights={config.weights}, which have {shown(learnt[key])}"
         for key in ARCHITECTURE

@@ -14,6 +14,8 @@ from zipfile import is_zipfile
 
 from vall_e.errors import ConfigError, DataError
 
+from .hub import weights_path
+from .pretrained import read_config
 from .weights_format import is_pickled
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -23,7 +25,7 @@ NAIVE_VOCABULARY_SIZE = 229
 LONGEST_HEADER = 100_000_000
 """Bytes of the header of a safetensors file at most, as the format has it."""
 DATASET_FORMAT = "vall_e"
-DATASET_VERSION = 1
+DATASET_VERSIONS = (1, 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,11 +54,13 @@ def vocabulary_size(kind: str | None, path: str | None) -> int:
 
 
 def weights_settings(path: str) -> dict[str, Any]:
-    """The model settings that a weights file carries, {} if it carries none; ConfigError if it is no such file.
+    """The model settings that weights carry, {} if they carry none; ConfigError if it is no such file or folder.
 
     Of safetensors the header is read: eight bytes of its length, then JSON.
     """
-    file = Path(path)
+    file = weights_path(path)
+    if file.is_dir():
+        return read_config(file).model
     if not file.is_file():
         raise ConfigError(f"weights={path} is not a file")
     if is_pickled(file):
@@ -122,8 +126,8 @@ def _facts(path: Path, attributes: dict[str, Any]) -> DatasetFacts:
     here = f"dataset.hdf5_name={path}"
     if (found := attributes.get("format")) != DATASET_FORMAT:
         raise DataError(f"{here} is no dataset of vall_e: its format is {found!r}, expected {DATASET_FORMAT!r}")
-    if (version := attributes.get("version")) != DATASET_VERSION:
-        raise DataError(f"{here} has format version {version}, this vall_e reads version {DATASET_VERSION}")
+    if (version := attributes.get("version")) not in DATASET_VERSIONS:
+        raise DataError(f"{here} has format version {version}, this vall_e reads versions up to {DATASET_VERSIONS[-1]}")
     try:
         codec = json.loads(attributes["codec"])
         return DatasetFacts(

@@ -127,6 +127,29 @@ APPS = {
             "device",
         ),
     ),
+    "data": App(
+        module="vall_e.data",
+        script="vall-e-data",
+        purpose="Show a dataset: totals, histograms, an utterance, and samples of each task to listen to.",
+        arguments="[PATH ...] ",
+        examples=(
+            ("", "the speech that ships with vall_e, as vall_e.prepare has left it"),
+            ("data/mine.h5", "speech of your own"),
+            ("data/mine.h5 seed=1", "another utterance and other samples"),
+            ("data/mine.h5 dataset.noise_scale=1 dataset.duration_range=[2,6]", "as these settings make them"),
+            ("data/mine.h5 audio_backend=encodec", "codes of EnCodec"),
+            ("data/mine.h5 hydra.run.dir=seen", "into the folder seen"),
+        ),
+        settings=(
+            "seed",
+            "audio_backend",
+            "dataset.hdf5_name",
+            "dataset.training",
+            "dataset.noise",
+            "dataset.duration_range",
+            "dataset.noise_scale",
+        ),
+    ),
     "train_codec": App(
         module="vall_e.train_codec",
         script="vall-e-train-codec",
@@ -149,8 +172,8 @@ APPS = {
             ("run=runs/demo", "the newest checkpoint, with the moving average of the weights if there is one"),
             ("run=runs/demo dtype=bfloat16 weights_name=bf16", "half the size"),
             ("run=runs/demo tag=500 folder=old", "an older checkpoint, to another folder"),
+            ("run=runs/demo weights_format=pretrained weights_name=mine", "a folder with config.json, as on the hub"),
             ("weights=W.safetensors hf=true", "a folder that transformers reads"),
-            ("weights=W.safetensors split_classifiers=true weights_name=split", "a head for each RVQ level"),
             ("run=runs/voice export_lora=true", "the adapters of a run alone"),
             ("run=runs/voice merge_loras=true weights_name=merged", "weights that speak so without an adapter"),
             (
@@ -201,6 +224,8 @@ APPS = {
             ('"Guten Tag." voice.wav weights=W.safetensors inference.language=de', "another language"),
             ('"Hello!" voice.wav weights=W.safetensors inference.seed=7', "the same speech every time"),
             ('"Hello!" voice.wav weights=W.safetensors inference.ar_temperature=0.9', "draw less freely"),
+            ('"Hello!" voice.wav - weights=W.safetensors inference.chunk_frames=75 | aplay', "heard while it is said"),
+            ("voice.wav weights=W.safetensors inference.task=stt", "what is said in voice.wav, in phonemes"),
         ),
         settings=(
             "weights",
@@ -211,7 +236,20 @@ APPS = {
             "inference.top_p",
             "inference.input_prompt_length",
             "inference.max_duration",
+            "inference.chunk_frames",
         ),
+    ),
+    "voice": App(
+        module="vall_e.voice",
+        script="vall-e-voice",
+        purpose="Keep a voice ready: what is spoken in it need not encode the recording again.",
+        arguments="RECORDING [VOICE] ",
+        examples=(
+            ("voice.wav", "in voice.safetensors"),
+            ("voice.wav me.safetensors inference.input_prompt_length=6", "six seconds of it"),
+            ("voice.wav audio_backend=encodec", "for weights that speak the codes of EnCodec"),
+        ),
+        settings=("audio_backend", "codec.path", "device", "inference.input_prompt_length"),
     ),
 }
 
@@ -219,7 +257,7 @@ APPS = {
 def help_text(app: str, config: DictConfig | None = None) -> str:
     """The help of an app; with the composed `config` it shows the values that are in force."""
     told = APPS[app]
-    flags = "" if app == "speak" else "[flags] "
+    flags = "" if told.arguments else "[flags] "
     parts = [
         told.purpose,
         f"Usage: python -m {told.module} {told.arguments}{flags}[group=option] [key=value] ...  (or: {told.script})",
@@ -234,7 +272,7 @@ def help_text(app: str, config: DictConfig | None = None) -> str:
             "Settings most often changed", [(_assigned(key, config), _meaning(told.root, key)) for key in told.settings]
         )
     )
-    if app != "speak":
+    if not told.arguments:
         completion = (
             f'eval "$({told.script} -sc install=bash)"',
             "complete names with the tab key; zsh and fish likewise",

@@ -32,27 +32,17 @@ class InferenceConfig(SamplingConfig):
     """How a text is spoken."""
 
     backend: Backend = setting(Backend.local, "What runs the model.", options_need={"deepspeed": NO_POLICY})
-    task: SpokenTask = setting(
-        SpokenTask.tts, "Speak a text (tts), or write a recording down (stt).", options_need={"stt": "speech to text"}
-    )
+    task: SpokenTask = setting(SpokenTask.tts, "Speak a text (tts), or write a recording down (stt).")
     language: str = setting("en", "Language of the text; `vall_e.text.languages` lists the known ones.")
-    text_language: str | None = setting(
-        None, "Language the text is written in, if it is spoken in another.", needs="phonemes of another language"
-    )
+    text_language: str | None = setting(None, "Language the text is written in, if it is spoken in another.")
     phonemes: bool = setting(False, "The text is given as IPA phonemes and is not normalised.")
     split_text_by: TextSplit = setting(TextSplit.sentences, "Where a long text is cut.")
-    context_history: int = setting(
-        0, "Pieces spoken before that the next one continues.", at_least=0, needs="a prefix of earlier pieces"
-    )
+    context_history: int = setting(0, "Pieces spoken before that the next one continues.", at_least=0)
     input_prompt_length: float = setting(
         3.0, "Seconds the voice prompt is trimmed to; 0 takes it whole.", at_least=0, at_most=60
     )
-    input_prompt_prefix: bool = setting(
-        False, "Continue the prompt in place of imitating it.", needs="a prefix of the output"
-    )
-    prefix_silence: float = setting(
-        0.0, "Seconds of silence the output begins with.", at_least=0, at_most=10, needs="a prefix of the output"
-    )
+    input_prompt_prefix: bool = setting(False, "Level 0 continues the prompt in place of imitating it.")
+    prefix_silence: float = setting(0.0, "Seconds of silence every piece begins with.", at_least=0, at_most=10)
     load_from_artifact: str | None = setting(
         None, "Code file whose phonemes, prompt and length are taken.", needs="reading of single code files"
     )
@@ -71,5 +61,10 @@ class InferenceConfig(SamplingConfig):
 
     def problems(self) -> Iterator[str]:
         """Relations between settings that do not hold."""
+        yield from super().problems()
+        if self.phonemes and self.text_language is not None:
+            yield f"text_language={self.text_language} needs phonemes=false: phonemes are of no language"
+        if self.retries and self.beam_width > 1:
+            yield f"retries={self.retries} does not go with beam_width={self.beam_width}, which finds the same again"
         if self.amp and self.weight_dtype not in (WeightDtype.float16, WeightDtype.bfloat16):
             yield "amp=true needs weight_dtype=float16 or weight_dtype=bfloat16"

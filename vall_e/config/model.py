@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from .architectures import ARCHITECTURES, ARCHITECTURES_NEED, GROUPED, MIXING, RECURRENT
+from .architectures import ARCHITECTURES, ARCHITECTURES_NEED, GROUPED, MIXING, RECURRENT, RETENTIVE
+from .generations import FIRST_NEEDS, GENERATIONS, Generation, generation_problems
 from .model_experimental import ModelExperimentalConfig
 from .model_size import SIZES, ModelSize, model_size, size_problems
 from .setting import setting
@@ -33,7 +34,7 @@ class ModelConfig:
         "Generation of the architecture.",
         at_least=1,
         at_most=5,
-        options_need={str(v): f"the architecture of generation {v}" for v in range(1, 5)},
+        options_need={"1": FIRST_NEEDS},
     )
     size: Any = setting(
         "full",
@@ -76,8 +77,18 @@ class ModelConfig:
                 yield f"loss_factors.{segment}={factor} is out of range, allowed: at least 0"
         if not {"ar", "nar", "len"} & set(self.capabilities):
             yield f"capabilities={self.capabilities} cannot speak, at least one of ar, nar, len is needed"
+        yield from generation_problems(self.version, self.capabilities, self.experimental)
+        yield from self._order_problems()
         yield from self._backbone_problems()
         yield from self._level_problems()
+
+    def _order_problems(self) -> Iterator[str]:
+        flags, able = self.experimental, self.capabilities
+        if flags.interleave and ("ar" not in able or {"nar", "len"} & set(able)):
+            yield f"experimental.interleave=true does not go with capabilities={able}, allowed: ar without nar and len"
+        if flags.interleave and flags.causal_size > 1:
+            several = f"experimental.causal_size={flags.causal_size}"
+            yield f"{several} does not go with experimental.interleave=true, allowed there: 1"
 
     def _backbone_problems(self) -> Iterator[str]:
         arch, flags = self.arch_type.lower(), self.experimental
@@ -87,8 +98,13 @@ class ModelConfig:
             yield f"experimental.kv_heads={shared} does not go with arch_type={arch}, allowed there: 0"
         elif shared and not any(size_problems(self.size)) and self.dimensions.heads % shared:
             yield f"experimental.kv_heads={shared} does not divide the {self.dimensions.heads} heads of the model"
+        if flags.layerskip and not any(size_problems(self.size)) and flags.layerskip_r > self.dimensions.layers:
+            allowed = f"the model has {self.dimensions.layers} layers"
+            yield f"experimental.layerskip_r={flags.layerskip_r} is out of range: {allowed}"
         if arch in RECURRENT and flags.noncausal_masks:
             yield f"experimental.noncausal_masks=true does not go with arch_type={arch}, which is causal: set it false"
+        if flags.retnet_layout.lower() != "new" and arch not in RETENTIVE:
+            yield f"experimental.retnet_layout={flags.retnet_layout} does not go with arch_type={arch}, allowed: new"
         if arch in RECURRENT and self.attention.lower() != "auto":
             yield f"attention={self.attention} does not go with arch_type={arch}, which has none, allowed: auto"
 
@@ -113,6 +129,11 @@ class ModelConfig:
     def dimensions(self) -> ModelSize:
         """The sizes that `size` names."""
         return model_size(self.size)
+
+    @property
+    def generation(self) -> Generation:
+        """What `version` has."""
+        return GENERATIONS[self.version]
 
     @property
     def full_name(self) -> str:

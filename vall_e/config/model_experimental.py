@@ -8,15 +8,15 @@ from typing import Any
 
 from .setting import setting
 
-LAYERSKIP = "early exits (LayerSkip)"
+ONE_VOCABULARY = "a model of one table and one head; vall_e.export hf=true writes trained weights in such a layout"
 
 
 @dataclass(kw_only=True)
 class ModelExperimentalConfig:
     """Switches of the architecture and of the training-time treatment of samples."""
 
-    hf: bool = setting(False, "One vocabulary over all segments.", needs="the single-vocabulary model")
-    interleave: bool = setting(False, "AR over all levels, interleaved by frame.", needs="interleaved levels")
+    hf: bool = setting(False, "One vocabulary over all segments.", needs=ONE_VOCABULARY)
+    interleave: bool = setting(False, "One AR over all levels, which take turns frame by frame.")
     split_classifiers: bool = setting(True, "A head of its own for every RVQ level and task; false shares one head.")
     audio_embedding_sums: bool = setting(True, "Sum the embeddings of all prior levels; false embeds the newest.")
     audio_embedding_sums_mode: str = setting(
@@ -28,10 +28,15 @@ class ModelExperimentalConfig:
         None,
         "Embeddings derived from the codec's codebooks.",
         allowed=("exclusive", "inclusive"),
-        needs="embeddings derived from the codec",
+        needs="maps from a codec's vectors to the width of the model, which neither published weights nor codecs have",
     )
     kv_heads: int = setting(
         0, "Heads of keys and values, each shared by several queries; 0 is one for each query.", at_least=0
+    )
+    retnet_layout: str = setting(
+        "new",
+        "Layers of arch_type=retnet: new, or old as weights before 2024-05-09 have them, whatever their version.",
+        allowed=("new", "old"),
     )
     rvq_levels_p: Any = setting(
         "auto",
@@ -43,7 +48,8 @@ class ModelExperimentalConfig:
     )
     unified_position_ids: bool = setting(False, "One run of position ids; false restarts them in every segment.")
     tie_classifier_to_embedding: bool = setting(
-        False, "Heads share the weights of embeddings.", needs="heads tied to embeddings"
+        False,
+        "Heads share the weights of the tables that embed what they predict, where there is one with as many rows.",
     )
     token_dropout_error: float = setting(
         0.0, "Chance to nudge an input code of a prior level by one.", at_least=0, at_most=1
@@ -54,7 +60,7 @@ class ModelExperimentalConfig:
     token_dropout_rvq_levels: list[int] = setting(
         [1, 8], "Target levels where token dropout acts, inclusive.", at_least=0
     )
-    causal_size: int = setting(1, "AR codes predicted in one step.", at_least=1, needs="several AR codes a step")
+    causal_size: int = setting(1, "Ids that AR, stt and len predict in one step.", at_least=1)
     masking_train_p: float = setting(
         0.0,
         "Chance that a sample of an eligible level learns masked decoding of level 0; without ar level 0 always does.",
@@ -76,12 +82,14 @@ class ModelExperimentalConfig:
     cfg_cond_dropout_p: float = setting(0.0, "Chance to blank the text and drop the prompt.", at_least=0, at_most=1)
     cfg_text_dropout_p: float = setting(0.0, "Chance to blank the text alone.", at_least=0, at_most=1)
     cfg_prom_dropout_p: float = setting(0.0, "Chance to drop the prompt alone.", at_least=0, at_most=1)
-    layerskip: bool = setting(False, "Train and use early exits.", needs=LAYERSKIP)
-    layerskip_r: int = setting(2, "Early exits trained at each step.", at_least=1, needs=LAYERSKIP)
+    layerskip: bool = setting(False, "Train layers as early exits (LayerSkip): heads read their output, too.")
+    layerskip_r: int = setting(2, "Early exits trained at each step, a step further on at the next.", at_least=1)
     layerskip_p_max: float = setting(
         0.1, "Chance to skip the last layer in training, falling to 0 at the first.", at_least=0, below=1
     )
-    layerskip_e_scale: float = setting(0.2, "Weight of the early exits' loss.", at_least=0, needs=LAYERSKIP)
+    layerskip_e_scale: float = setting(
+        0.2, "Scale of the exits' weights, which are then made to sum to 1; 0 trains none.", at_least=0
+    )
 
     def problems(self) -> Iterator[str]:
         """Relations between settings that do not hold."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .setting import setting
 
 MODALITIES = ("auto", "ar+nar", "nar-len")
-EARLY_EXITS = "early exits (LayerSkip)"
-MIROSTAT = "the sampler mirostat"
 
 
 @dataclass(kw_only=True)
@@ -26,6 +25,12 @@ class SamplingConfig:
     )
     longest_loop: int = setting(
         300, "Frames over which level 0 may repeat itself before it is ended; 0 never ends it.", at_least=0
+    )
+    chunk_frames: int = setting(
+        0, "Frames that get all their levels together while level 0 goes on; 0 waits for its end.", at_least=0
+    )
+    chunk_lookahead: int = setting(
+        15, "Frames of level 0 that must be known behind such a chunk.", at_least=0, at_most=1000
     )
     max_steps: int = setting(25, "Steps of masked decoding.", at_least=1, at_most=1000)
     max_levels: int = setting(7, "NAR levels decoded after level 0.", at_least=0, at_most=31)
@@ -54,15 +59,26 @@ class SamplingConfig:
     length_penalty: float = setting(
         0.0, "Power of the length by which stopping gets harder (above 0) or easier (below 0).", at_least=-2, at_most=2
     )
-    beam_width: int = setting(0, "Hypotheses followed at once; 0 and 1 follow one.", at_least=0, needs="beam search")
-    mirostat_tau: float = setting(0.0, "Surprise that is aimed at, in bits; 0 is off.", at_least=0, needs=MIROSTAT)
-    mirostat_eta: float = setting(0.0, "How fast it is approached.", at_least=0, needs=MIROSTAT)
+    beam_width: int = setting(
+        0, "Hypotheses of level 0 followed at once to say the best; 0 and 1 follow one.", at_least=0, at_most=100
+    )
+    beam_length_power: float = setting(
+        1.0, "Power of the length that a hypothesis's log-probability is divided by.", at_least=0, at_most=2
+    )
+    mirostat_tau: float = setting(
+        0.0, "Surprise of the codes of level 0 that is aimed at, in bits; 0 is off.", at_least=0, at_most=20
+    )
+    mirostat_eta: float = setting(
+        0.0, "Share of its error that the limit of surprise is moved by at each code.", at_least=0, at_most=1
+    )
+    ras_window: int = setting(
+        0, "Codes of level 0 among which one said too often is drawn anew, without filters; 0 is off.", at_least=0
+    )
+    ras_threshold: float = setting(0.1, "Share of that window above which it is too often.", at_least=0, below=1)
     dry_multiplier: float = setting(0.0, "Strength of the penalty on repeated runs; 0 is off.", at_least=0)
     dry_base: float = setting(1.75, "Growth of that penalty with the run's length.", at_least=1)
     dry_allowed_length: int = setting(2, "Runs up to this length are free.", at_least=0)
-    entropix_sampling: bool = setting(
-        False, "Adapt the draw to the entropy of predictions and attention.", needs="the sampler entropix"
-    )
+    entropix_sampling: bool = setting(False, "Adapt the draw of level 0 to the entropy of predictions and attention.")
     cfg_strength: float = setting(
         0.0, "Guidance away from what the model says without text and prompt; 0 is off.", at_least=0
     )
@@ -72,18 +88,73 @@ class SamplingConfig:
     cfg_rescale: float = setting(
         0.75, "Share by which guided predictions get their spread back.", at_least=0, at_most=1
     )
-    layer_skip: bool = setting(False, "Leave the backbone early where the model is sure.", needs=EARLY_EXITS)
-    layer_skip_exit_layer: int | None = setting(None, "Last layer computed at most.", at_least=0, needs=EARLY_EXITS)
-    layer_skip_entropy_threshold: float = setting(
-        0.1, "Entropy below which it is sure, in bits.", at_least=0, needs=EARLY_EXITS
-    )
+    layer_skip: bool = setting(False, "Leave the backbone early where the model is sure.")
+    layer_skip_exit_layer: int | None = setting(None, "Last layer computed at most.", at_least=0)
+    layer_skip_entropy_threshold: float = setting(0.1, "Entropy below which it is sure, in bits.", at_least=0)
     layer_skip_varentropy_threshold: float = setting(
-        0.1, "Variance of the surprise below which it is sure.", at_least=0, needs=EARLY_EXITS
+        0.1, "Variance of the surprise below which it is sure.", at_least=0
     )
+    speculative_layers: int = setting(
+        0,
+        "First layers that draft codes of level 0, which all layers check: the same codes, sooner; 0 is off.",
+        at_least=0,
+    )
+    speculative_codes: int = setting(4, "Codes drafted at a time.", at_least=1, at_most=64)
     use_lora: bool | None = setting(
         None, "Speak with all adapters (true) or none (false) at every level; null has each speak at its rvq_levels."
     )
-    refine_on_stop: bool = setting(False, "Compute the stopped sequence again.", needs="refinement on stop")
+    refine_on_stop: bool = setting(False, "Take the likeliest code of every frame of level 0 once it is all said.")
     remasking: bool = setting(True, "Masked decoding hides one step's share of frames more at every step.")
     annealed_sampling: bool = setting(True, "The temperature of masked decoding falls to 0 at the last step.")
     denoise_start: float = setting(0.0, "Share of masked decoding that is skipped.", at_least=0, below=1)
+
+    def problems(self) -> Iterator[str]:
+        """Relations between settings that do not hold."""
+        if self.refine_on_stop and self.chunk_frames:
+            yield f"refine_on_stop=true needs chunk_frames=0, not {self.chunk_frames}: what is final cannot be refined"
+        yield from self._layer_problems()
+        yield from self._sampler_problems()
+
+    @property
+    def by_code(self) -> list[str]:
+        """The settings in use that choose codes of level 0 one by one in a way of their own, as they are typed."""
+        ways = {
+            f"beam_width={self.beam_width}": self.beam_width > 1,
+            "entropix_sampling=true": self.entropix_sampling,
+            f"mirostat_tau={self.mirostat_tau}": self.mirostat_tau > 0,
+            f"ras_window={self.ras_window}": self.ras_window > 0,
+        }
+        return [way for way, used in ways.items() if used]
+
+    def _sampler_problems(self) -> Iterator[str]:
+        ways = self.by_code
+        if len(ways) > 1:
+            yield f"{ways[0]} does not go with {ways[1]}: codes are chosen in one way"
+        if ways and self.modality.lower() == "nar-len":
+            yield f"{ways[0]} does not go with modality=nar-len: masked decoding chooses codes in its own way"
+        if self.beam_width > 1 and self.chunk_frames:
+            yield (
+                f"beam_width={self.beam_width} needs chunk_frames=0, not {self.chunk_frames}: "
+                "which hypothesis is said is known at its end"
+            )
+        if (self.entropix_sampling or self.mirostat_tau) and not self.ar_temperature:
+            yield f"{ways[0]} needs ar_temperature above 0, which takes the likeliest code"
+        if self.entropix_sampling and self.min_ar_temperature >= 0:
+            yield (
+                f"min_ar_temperature={self.min_ar_temperature} does not go with entropix_sampling=true, which sets the "
+                "temperature itself"
+            )
+        if self.mirostat_tau and not self.mirostat_eta:
+            yield f"mirostat_tau={self.mirostat_tau} needs mirostat_eta above 0, for example 0.1"
+
+    def _layer_problems(self) -> Iterator[str]:
+        drafting = f"speculative_layers={self.speculative_layers}"
+        others = {"cfg_strength=0": self.cfg_strength > 0, "layer_skip=false": self.layer_skip}
+        for needed, broken in others.items():
+            if self.speculative_layers and broken:
+                yield f"{drafting} needs {needed}"
+        for way in self.by_code:
+            if self.speculative_layers and not way.startswith("ras_window"):
+                yield f"{drafting} does not go with {way}"
+            elif self.layer_skip and way.startswith("beam_width"):
+                yield f"layer_skip=true does not go with {way}"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .architectures import WITHOUT_MLP
+from .architectures import RECURRENT, WITHOUT_MLP
 from .chosen_optimizer import optimizer_problems
 from .codec import AUDIO_BACKENDS_NEED, CODEC_FACTS, AudioBackend, CodecConfig
-from .dataset import DatasetConfig
+from .dataset import TASK_ROWS, DatasetConfig
 from .evaluation import EvaluationConfig
 from .hyperparameters import DEEPSPEED_OPTIMIZERS, DEEPSPEED_SCHEDULERS, TEACHING, HyperparametersConfig
 from .inference import InferenceConfig
@@ -20,9 +20,6 @@ from .setting import setting
 from .trainer import Backend, TrainerConfig, WeightDtype
 from .weights_format import WEIGHTS_FORMATS
 
-STT_TASK = 8
-"""Row of the task embedding that `stt` has: the ninth."""
-
 
 @dataclass(kw_only=True)
 class Config:
@@ -33,9 +30,11 @@ class Config:
     experimental: bool = setting(False, "Show what is being tried out.", needs="the web page")
     silent_errors: bool = setting(False, "Warn of speakers and splits that select nothing in place of stopping.")
     weights: str | None = setting(
-        None, "Weights file to start from; it carries its own model, tokenizer and codec settings."
+        None, "Weights to start from: a file, a folder or hf://owner/name; with model, tokenizer and codec settings."
     )
-    teacher: str | None = setting(None, "Weights file of the model that teaches this one.")
+    teacher: str | None = setting(
+        None, "Weights of the model that teaches this one: a file, a folder or hf://owner/name."
+    )
     weights_name: str = setting("fp32", "Stem of the exported weights file.")
     weights_format: str = setting(
         "safetensors", "Suffix of the exported weights file; pt and pth are pickled.", allowed=WEIGHTS_FORMATS
@@ -61,6 +60,7 @@ class Config:
         yield from self._tokenizer_problems()
         yield from self._device_problems()
         yield from self._task_problems()
+        yield from self._sampling_problems()
         yield from self._optimization_problems()
         yield from self._adapter_problems()
         yield from self._teacher_problems()
@@ -92,19 +92,29 @@ class Config:
             yield f"model.attention={self.model.attention} does not go with device=cpu: it runs on GPUs alone"
 
     def _task_problems(self) -> Iterator[str]:
-        tasks = [task.lower() for task in self.dataset.tasks_list]
-        if "stt" in tasks and self.model.tasks <= STT_TASK:
-            yield f"model.tasks={self.model.tasks} has no row for stt in dataset.tasks_list, allowed: 9 and up"
+        tasks = self.dataset.tasks
+        for task in tasks:
+            if self.model.tasks < (rows := TASK_ROWS.get(task, 0)):
+                missing = f"has no row for {task} in dataset.tasks_list, allowed: {rows} and up"
+                yield f"model.tasks={self.model.tasks} {missing}"
+        if self.model.version == 2 and not {"tts", "len", "stt"}.issuperset(tasks):
+            yield (
+                f"dataset.tasks_list={self.dataset.tasks_list} does not go with model.version=2, which has no "
+                "embedding of tasks, allowed there: tts, stt"
+            )
         if "len" in tasks and "len" not in self.model.capabilities:
             yield (
                 f"dataset.tasks_list={self.dataset.tasks_list} needs len among model.capabilities="
                 f"{self.model.capabilities}"
             )
-        if "len" in tasks and self.model.loss_factors and not self.model.loss_factors.get("len"):
-            yield (
-                f"model.loss_factors={self.model.loss_factors} has no len, which dataset.tasks_list="
-                f"{self.dataset.tasks_list} is to learn: +model.loss_factors.len=1"
-            )
+        for task, segment in (("len", "len"), ("stt", "text")):
+            if task in tasks and self.model.loss_factors and not self.model.loss_factors.get(segment):
+                yield (
+                    f"model.loss_factors={self.model.loss_factors} has no {segment}, which dataset.tasks_list="
+                    f"{self.dataset.tasks_list} is to learn: +model.loss_factors.{segment}=1"
+                )
+
+    def _sampling_problems(self) -> Iterator[str]:
         modality = self.evaluation.kwargs.modality.lower()
         needed = {"nar-len": "len", "ar+nar": "ar"}.get(modality)
         if needed and needed not in self.model.capabilities:
@@ -112,6 +122,9 @@ class Config:
                 f"evaluation.kwargs.modality={modality} needs {needed} among model.capabilities="
                 f"{self.model.capabilities}"
             )
+        arch = self.model.arch_type.lower()
+        if self.evaluation.kwargs.entropix_sampling and arch in RECURRENT:
+            yield f"evaluation.kwargs.entropix_sampling=true needs attention, model.arch_type={arch} has none"
 
     def _adapter_problems(self) -> Iterator[str]:
         levels, named = self.model.resp_levels, dict[str, str]()
@@ -149,6 +162,11 @@ class Config:
                 yield (
                     "optimizations.compile does not go with trainer.deepspeed."
                     "zero_optimization_level=3, which gathers weights within what would be compiled, allowed: 0 to 2"
+                )
+            if self.model.experimental.tie_classifier_to_embedding and trainer.deepspeed.zero_optimization_level == 3:
+                yield (
+                    "model.experimental.tie_classifier_to_embedding does not go with trainer.deepspeed."
+                    "zero_optimization_level=3, which gathers the weights of each module for itself, allowed: 0 to 2"
                 )
         if self.optimizations.compile and (arch := self.model.arch_type.lower()) in WITHOUT_MLP:
             yield f"optimizations.compile compiles MLPs, and model.arch_type={arch} has none, allowed there: false"

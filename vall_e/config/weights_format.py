@@ -1,4 +1,4 @@
-"""Formats of weights files, by suffix."""
+"""Formats of weights files, by suffix, and the folder."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import PurePath
 
 PICKLED = ("pt", "pth")
 WEIGHTS_FORMATS = ("safetensors", "sft", *PICKLED)
+PRETRAINED = "pretrained"
+"""In place of a suffix: a folder with config.json, model.safetensors and tokenizer.json."""
 
 
 def is_pickled(path: PurePath) -> bool:

@@ -13,7 +13,7 @@ from .selection import Rows
 
 
 class SampleCursor:
-    """Walks a dataset in an order drawn anew every epoch; samples are made in this process.
+    """Walks a dataset in an order drawn anew every epoch; samples, all for tts, are made in this process.
 
     Its state is the number of samples taken, so a restored cursor takes the samples that would have come next.
     """
@@ -38,7 +38,7 @@ class SampleCursor:
 
     def _sample(self, place: int) -> Sample:
         epoch, position = divmod(place, len(self._dataset))
-        return self._dataset.sample(int(self._order(epoch)[position]), epoch)
+        return self._dataset.sample(int(self._order(epoch)[position]), epoch, "tts")
 
     def _draw_order(self, epoch: int) -> Rows:
         return np.random.default_rng((self._seed, epoch)).permutation(len(self._dataset))

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch.utils.data
 
 from vall_e.config.dataset import DatasetConfig
 from vall_e.errors import DataError
 from vall_e.text.tokenizer import Tokenizer
 
-from .prompt import Codes, PromptCandidates, draw_prompt
+from .mixing import OpenCodec
+from .positions import longest_positions
 from .sample import Sample
 from .selection import Rows, select_rows
+from .similar_file import Indices
 from .store import Store
-from .tasks import TASKS
+from .tasks.maker import SampleMaker
 
 
 class SpeechDataset(torch.utils.data.Dataset[Sample]):
     """Samples of one split of a store. A key is (epoch, index); every draw is a function of (seed, epoch, index).
 
-    durations: float64 [len], seconds of each response; speakers: names in order; speaker_ids: int64 [len], into them.
+    durations: float64 [len], seconds of each response; speakers: names in order; speaker_ids: int64 [len], into them;
+    group_ids: int64 [speakers], equal for speakers of one group.
     DataError if the store cannot be used, selects nothing, or was made at another frame rate; also if a pattern over
-    speakers matches none, unless `tolerant`.
+    speakers matches none, unless `tolerant`. `open_codec` is for tasks that mix speech, and called when they do.
     """
 
     def __init__(
@@ -36,10 +41,11 @@ class SpeechDataset(torch.utils.data.Dataset[Sample]):
         seed: int,
         *,
         tolerant: bool = False,
+        open_codec: OpenCodec | None = None,
     ) -> None:
         self.store = Store(store_path)
         self.split = split
-        self._cfg, self._tokenizer, self._seed, self._frame_rate = cfg, tokenizer, seed, frame_rate
+        self._cfg, self._seed = cfg, seed
         prepared = self.store.info.codec
         if prepared.frame_rate != frame_rate:
             raise DataError(
@@ -49,11 +55,13 @@ class SpeechDataset(torch.utils.data.Dataset[Sample]):
         self._rows = select_rows(self.store, cfg, split, tolerant=tolerant)
         speakers = self.store.column("speaker")
         self._speaker = speakers[self._rows]
-        self._candidates = self._prompt_candidates(speakers)
+        prompts = self._prompt_rows()
+        self._maker = SampleMaker(self.store, cfg, tokenizer, prompts, speakers[prompts], open_codec=open_codec)
         self.durations = self.store.frames[self._rows] / frame_rate
-        self.speakers = sorted({self.store.info.speakers[number] for number in set(self._speaker.tolist())})
-        place = {name: place for place, name in enumerate(self.speakers)}
-        self.speaker_ids = np.array([place[self.store.info.speakers[number]] for number in self._speaker.tolist()])
+        self.speakers, self.speaker_ids = _in_order(self.store.info.speakers, self._speaker)
+        groups = [name.partition("/")[0] for name in self.speakers]
+        place = {name: number for number, name in enumerate(dict.fromkeys(groups))}
+        self.group_ids = np.array([place[name] for name in groups], np.int64)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -62,32 +70,35 @@ class SpeechDataset(torch.utils.data.Dataset[Sample]):
         epoch, index = key
         return self.sample(index, epoch)
 
-    def sample(self, index: int, epoch: int) -> Sample:
-        """Sample `index` of `epoch`."""
+    def row(self, index: int) -> int:
+        """The row of the store that sample `index` is made of."""
+        return int(self._rows[index])
+
+    def sample(self, index: int, epoch: int, task: str | None = None) -> Sample:
+        """Sample `index` of `epoch`, for `task` in place of the one drawn."""
         rng = np.random.default_rng((self._seed, epoch, index))
-        row = int(self._rows[index])
-        utterance = self.store.utterance(row)
-        task = self._cfg.tasks_list[int(rng.integers(len(self._cfg.tasks_list)))].lower()
-        codes = TASKS[task](utterance, lambda: self._draw_prompt(rng, index))
-        return Sample(
-            task=task,
-            utterance=utterance.id,
-            speaker=utterance.speaker,
-            language=utterance.language,
-            text=utterance.text,
-            tokens=np.array(self._tokenizer.encode(utterance.phonemes), np.int64),
-            prompt=codes.prompt,
-            response=codes.response,
-        )
+        drawn = self._cfg.tasks[int(rng.integers(len(self._cfg.tasks)))]
+        return self._maker.make(rng, self.row(index), int(self._speaker[index]), task or drawn)
 
-    def _draw_prompt(self, rng: np.random.Generator, index: int) -> Codes:
-        speaker, row = int(self._speaker[index]), int(self._rows[index])
-        rows = self._candidates.draw(rng, row, speaker, self._cfg.prompt_max_samples)
-        return draw_prompt(rng, self.store, rows, self._cfg, self._frame_rate)
+    def positions(self) -> Rows:
+        """Positions of the longest sample that each utterance may become: int64 [len]."""
+        frames, phonemes = self.store.frames[self._rows], self.store.phoneme_bytes()[self._rows]
+        return longest_positions(frames, phonemes, self._cfg, self.store.info.codec.frame_rate)
 
-    def _prompt_candidates(self, speakers: np.ndarray[tuple[int], np.dtype[np.int32]]) -> PromptCandidates:
+    def similar(self, index: int) -> Indices:
+        """Rows of the store, of any split, that sound like utterance `index`: see `Store.similar`."""
+        return self.store.similar(self.row(index))
+
+    def _prompt_rows(self) -> Rows:
         """Training is prompted by training speech alone; a validation speaker may have too little of its own split."""
-        rows: Rows = self._rows
-        if self.split != "training":
-            rows = np.flatnonzero(self.store.column("split") != self.store.info.splits.index("noise"))
-        return PromptCandidates(rows, speakers[rows])
+        if self.split == "training":
+            return self._rows
+        return np.flatnonzero(self.store.column("split") != self.store.info.splits.index("noise"))
+
+
+def _in_order(names: Sequence[str], numbers: npt.NDArray[np.int32]) -> tuple[list[str], Rows]:
+    """The names that `numbers` [n] point to, sorted, and where each is among those: int64 [n]."""
+    present = sorted(np.flatnonzero(np.bincount(numbers)).tolist(), key=lambda number: names[number])
+    place = np.zeros(len(names), np.int64)
+    place[present] = np.arange(len(present))
+    return [names[number] for number in present], place[numbers]

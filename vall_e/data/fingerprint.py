@@ -10,12 +10,12 @@ from dataclasses import asdict
 from vall_e.audio.codec import CodecIdentity
 
 from .pipeline.piece import Piece
-from .store_format import VERSION
+from .store_format import CONTENT_VERSION
 
 
 def fingerprints(pieces: Iterable[Piece], codec: CodecIdentity) -> list[int]:
-    """64-bit fingerprints of the store's version, the codec, what is said where, and the size of the audio."""
-    common = hashlib.sha256(_canonical([VERSION, asdict(codec)]))
+    """64-bit fingerprints of the version of contents, the codec, what is said where, and the size of the audio."""
+    common = hashlib.sha256(_canonical([CONTENT_VERSION, asdict(codec)]))
     found = []
     for piece in pieces:
         own = common.copy()

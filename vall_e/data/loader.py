@@ -77,14 +77,18 @@ class Loader:
             log.warning("Data, seed or batching differ from the saved run: going on with epoch %d", self._epoch)
 
     def recent(self, count: int) -> list[Sample]:
-        """The last `count` samples handed out in this epoch, then coming ones if those are too few.
+        """The last `count` samples handed out in this epoch, then coming ones if those are too few, all for tts.
 
         The position does not move, and what is returned follows from it alone.
         """
-        past = [(self._epoch, i) for batch in self._sampler.batches(self._epoch)[: self._batch] for i in batch]
+        past = [(self._epoch, i) for batch in self._just_handed_out(count) for i in batch]
         coming = (key for batch in self._coming() for key in batch)
         keys = past[max(0, len(past) - count) :]
-        return [self._dataset[key] for key in keys + list(islice(coming, count - len(keys)))]
+        return [self._dataset.sample(i, epoch, "tts") for epoch, i in keys + list(islice(coming, count - len(keys)))]
+
+    def _just_handed_out(self, samples: int) -> list[list[int]]:
+        """The last batches of this epoch; as each holds a sample, so many hold enough."""
+        return self._sampler.batches(self._epoch)[max(0, self._batch - samples) : self._batch]
 
     def close(self) -> None:
         """End the worker processes; the next batch starts them again."""
@@ -99,8 +103,9 @@ class Loader:
         """The batches of all ranks from the position on."""
         epoch, first = self._epoch, self._batch
         while True:
-            for batch in self._sampler.batches(epoch)[first:]:
-                yield [(epoch, index) for index in batch]
+            batches = self._sampler.batches(epoch)
+            for number in range(first, len(batches)):
+                yield [(epoch, index) for index in batches[number]]
             epoch, first = epoch + 1, 0
 
     def _start(self) -> Iterator[list[Sample]]:
@@ -126,7 +131,15 @@ def open_loader(
     dataset: SpeechDataset, cfg: DatasetConfig, batch_size: int, seed: int, rank: int = 0, ranks: int = 1
 ) -> Loader:
     """The training loader of a dataset as `cfg` wants it, for one of several ranks."""
-    sampler = BatchSampler(dataset.durations, dataset.speaker_ids, cfg, batch_size, seed)
+    sampler = BatchSampler(
+        dataset.durations,
+        dataset.speaker_ids,
+        cfg,
+        batch_size,
+        seed,
+        group_ids=dataset.group_ids,
+        positions=dataset.positions() if cfg.sample_max_positions_batch else None,
+    )
     return Loader(dataset, sampler, cfg.workers, rank, ranks)
 
 

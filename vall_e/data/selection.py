@@ -13,6 +13,7 @@ import numpy.typing as npt
 from vall_e.config.dataset import DatasetConfig
 from vall_e.errors import DataError
 
+from .grouping import group
 from .store import Store
 
 log = logging.getLogger(__name__)
@@ -21,7 +22,7 @@ Rows = npt.NDArray[np.int64]
 
 
 def select_rows(store: Store, cfg: DatasetConfig, split: str, *, tolerant: bool = False) -> Rows:
-    """Rows of `split`, "training" or "validation", whose speakers match the split's patterns, ascending: int64 [n].
+    """Rows of `split` whose speakers match its patterns, ascending: int64 [n].
 
     Training rows must also last as long as `duration_range` says, and belong to a speaker with enough of them. A
     pattern that no speaker matches is a DataError, or a warning if `tolerant`; a selection that leaves nothing is a
@@ -29,9 +30,11 @@ def select_rows(store: Store, cfg: DatasetConfig, split: str, *, tolerant: bool 
     """
     speaker = store.column("speaker")
     of_split = store.column("split") == store.info.splits.index(split)
-    patterns = cfg.training if split == "training" else cfg.validation
-    wanted = _matching(store, np.unique(speaker[of_split]).tolist(), patterns, split, tolerant)
-    rows = np.flatnonzero(of_split & np.isin(speaker, wanted))
+    patterns: list[str] = getattr(cfg, split)
+    wanted = _matching(store, np.flatnonzero(np.bincount(speaker[of_split])).tolist(), patterns, split, tolerant)
+    is_wanted = np.zeros(len(store.info.speakers), np.bool_)
+    is_wanted[wanted] = True
+    rows = np.flatnonzero(of_split & is_wanted[speaker])
     if split == "training":
         if cfg.validate:
             rows = _within(rows, store.frames[rows] / store.info.codec.frame_rate, cfg.duration_range, store)
@@ -76,15 +79,4 @@ def _enough(rows: Rows, speakers: npt.NDArray[np.int32], cfg: DatasetConfig, sto
             f"no speaker has more than {counts.max()} utterances within dataset.duration_range"
         )
     rows, speakers = rows[enough], speakers[enough]
-    return rows[places_in_groups(speakers) < cfg.max_utterances] if cfg.max_utterances else rows
-
-
-def places_in_groups(groups: npt.NDArray[np.integer]) -> Rows:
-    """How many earlier items of `groups` [n] are of the same group, for every item: int64 [n]."""
-    by_group = np.argsort(groups, kind="stable")
-    ordered = groups[by_group]
-    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
-    lengths = np.diff(np.append(starts, len(groups)))
-    places = np.empty(len(groups), np.int64)
-    places[by_group] = np.arange(len(groups)) - np.repeat(starts, lengths)
-    return places
+    return rows[group(speakers).places() < cfg.max_utterances] if cfg.max_utterances else rows

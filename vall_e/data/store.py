@@ -1,54 +1,47 @@
-"""Reading a store: a handful of slices an utterance, whatever the store's size."""
+"""Reading a store: a handful of reads an utterance, whatever the store's size, from one file or many."""
 
 from __future__ import annotations
 
-import json
 import os
+from collections import OrderedDict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
-from vall_e.audio.codec import CodecIdentity
 from vall_e.errors import DataError
 
-from .store_format import FORMAT, SMALL_COLUMNS, VERSION, StoreInfo
+from .similar_file import Indices, SimilarFile
+from .store_file import StoreFile
+from .store_format import SMALL_COLUMNS, TEXTS, Shard, StoreInfo
 from .utterance import Utterance
 
-# What h5py raises for damaged files, and what damaged attributes raise when they are parsed.
-H5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
+# Far below the number of files that a process may have open.
+OPEN_SHARDS = 128
+# What a store takes along to another process.
+KEPT = ("info", "frames")
 
 
 class Store:
-    """A read-only store of utterances.
+    """A read-only store of utterances: one file, or an index of shards, each opened when a row of it is read.
 
-    The file is opened at the first read, once in every process: a store may be pickled, or inherited by a forked
+    Files are opened at the first read, once in every process: a store may be pickled, or inherited by a forked
     worker, and still reads. A file that is missing, foreign, damaged or of another version is a DataError.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
-        self._file: h5py.File | None = None
         self._owner = 0
+        self._file: StoreFile | None = None
+        self._similar: SimilarFile | None = None
+        self._shards: OrderedDict[int, StoreFile] = OrderedDict()
 
     @cached_property
     def info(self) -> StoreInfo:
         """Codec, counts and the names that the small columns point into."""
-        file = self._open()
-        try:
-            return StoreInfo(
-                codec=CodecIdentity(**json.loads(file.attrs["codec"])),
-                utterances=int(file.attrs["utterances"]),
-                hours=float(file.attrs["hours"]),
-                speakers=tuple(json.loads(file.attrs["speakers"])),
-                languages=tuple(json.loads(file.attrs["languages"])),
-                splits=tuple(json.loads(file.attrs["splits"])),
-            )
-        except H5_ERRORS as error:
-            raise self._damaged(error) from error
+        return self._open().info
 
     def __len__(self) -> int:
         return self.info.utterances
@@ -56,40 +49,55 @@ class Store:
     @cached_property
     def frames(self) -> npt.NDArray[np.int64]:
         """Code frames of every utterance, int64 [n]; read whole at the first use."""
-        return np.diff(self._array("codes_offsets", slice(None)))
+        return np.diff(self._open().whole("codes_offsets"))
+
+    def phoneme_bytes(self) -> npt.NDArray[np.int32]:
+        """Bytes of the phonemes of every utterance in UTF-8: int32 [n]."""
+        return self._open().phoneme_bytes()
+
+    @property
+    def content_crc32(self) -> int:
+        """What the content is recognised by: the CRC-32 of all fingerprints."""
+        return self._open().content_crc32
 
     def column(self, name: str) -> npt.NDArray[Any]:
         """One of the small columns `speaker`, `language`, `split`, `fingerprint`, whole: [n]."""
         if name not in SMALL_COLUMNS:
             raise KeyError(name)
-        return self._array(name, slice(None))
+        return self._open().whole(name)
 
     def codes(self, row: int) -> npt.NDArray[np.int16]:
         """Codes of one utterance: int16 [T, Q]."""
-        return self._ragged("codes", row)
+        file, row = self._file_of(row)
+        return file.codes(row)
 
     def text(self, name: str, row: int) -> str:
         """One of the texts `id`, `text`, `phonemes` of one utterance."""
-        return self._ragged(name, row).tobytes().decode("utf-8")
+        file, row = self._file_of(row)
+        return file.texts(row)[TEXTS.index(name)]
 
     def utterance(self, row: int) -> Utterance:
         """Everything about one utterance; IndexError if there is no such row."""
-        info = self.info
-        return Utterance(
-            id=self.text("id", row),
-            speaker=info.speakers[self._small("speaker", row)],
-            split=info.splits[self._small("split", row)],
-            language=info.languages[self._small("language", row)],
-            text=self.text("text", row),
-            phonemes=self.text("phonemes", row),
-            codes=self.codes(row),
-        )
+        file, row = self._file_of(row)
+        return file.utterance(row)
+
+    def similar(self, row: int) -> Indices:
+        """Rows of the store similar to `row`, nearest first, -1 where there is none: int32 [k].
+
+        DataError if none have been written for this content by `write_similar`.
+        """
+        self._open()
+        if self._similar is None:
+            self._similar = SimilarFile(self.path, self.content_crc32)
+        return self._similar.indices(row)
 
     def close(self) -> None:
-        """Close this process's handle; a later read opens the file again."""
-        if self._file is not None and self._owner == os.getpid():
-            self._file.close()
-        self._file = None
+        """Close this process's files; a later read opens them again."""
+        if self._owner == os.getpid():
+            for file in (self._file, self._similar, *self._shards.values()):
+                if file is not None:
+                    file.close()
+        self._forget_files()
 
     def __enter__(self) -> Store:
         return self
@@ -98,46 +106,51 @@ class Store:
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_file": None, "_owner": 0}
+        return {"path": self.path, **{name: value for name, value in self.__dict__.items() if name in KEPT}}
 
-    def _small(self, name: str, row: int) -> int:
-        return int(self._array(name, slice(row, row + 1))[0])
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget_files()
 
-    def _ragged(self, name: str, row: int) -> npt.NDArray[Any]:
-        if not 0 <= row < len(self):
-            raise IndexError(f"row {row} of {len(self)}")
-        start, stop = self._array(f"{name}_offsets", slice(row, row + 2))
-        return self._array(name, slice(int(start), int(stop)))
+    def _forget_files(self) -> None:
+        self._owner = 0
+        self._file = self._similar = None
+        self._shards = OrderedDict()
 
-    def _array(self, name: str, where: slice) -> npt.NDArray[Any]:
-        try:
-            values: npt.NDArray[Any] = self._open()[name][where]
-        except H5_ERRORS as error:
-            raise self._damaged(error) from error
-        return values
-
-    def _open(self) -> h5py.File:
-        # A handle inherited over fork() is left alone: closing it here would disturb the parent's.
+    def _open(self) -> StoreFile:
+        # Files inherited over fork() are left alone: closing them here would disturb the parent's.
         if self._file is None or self._owner != os.getpid():
-            self._file, self._owner = _open_checked(self.path), os.getpid()
+            self._forget_files()
+            self._file, self._owner = StoreFile(self.path), os.getpid()
         return self._file
 
-    def _damaged(self, error: Exception) -> DataError:
-        return DataError(f"{self.path} is damaged ({error}): remove it and run python -m vall_e.prepare again")
+    def _file_of(self, row: int) -> tuple[StoreFile, int]:
+        """The file that holds a row of the store, and the row's number in it."""
+        file = self._open()
+        if not file.info.shards:
+            return file, row
+        if not 0 <= row < len(self):
+            raise IndexError(f"row {row} of {len(self)}")
+        number = int(np.searchsorted(self._shard_ends, row, side="right"))
+        first = int(self._shard_ends[number - 1]) if number else 0
+        return self._shard(number), row - first
+
+    @cached_property
+    def _shard_ends(self) -> npt.NDArray[np.int64]:
+        return np.cumsum([shard.utterances for shard in self.info.shards])
+
+    def _shard(self, number: int) -> StoreFile:
+        if number not in self._shards:
+            if len(self._shards) == OPEN_SHARDS:
+                self._shards.popitem(last=False)[1].close()
+            self._shards[number] = open_shard(self.path, self.info.shards[number])
+        return self._shards[number]
 
 
-def _open_checked(path: Path) -> h5py.File:
-    if not path.is_file():
-        raise DataError(f"{path} does not exist: python -m vall_e.prepare dataset=... makes it")
-    try:
-        # Nobody writes to a finished store, and network folders often cannot lock.
-        file = h5py.File(path, "r", locking=False)
-        format_, version = file.attrs.get("format"), file.attrs.get("version")
-    except H5_ERRORS as error:
-        raise DataError(f"{path} is not an HDF5 file, or is damaged ({error})") from error
-    if format_ == FORMAT and version == VERSION:
-        return file
-    file.close()
-    if format_ != FORMAT:
-        raise DataError(f"{path} is HDF5, but no dataset made by vall_e.prepare: name another with dataset.hdf5_name")
-    raise DataError(f"{path} is a dataset of version {version}, this program reads version {VERSION}: prepare it again")
+def open_shard(index: Path, shard: Shard) -> StoreFile:
+    """The file of a shard; DataError if it is not the one that was put into the index."""
+    file = StoreFile(index.parent / shard.path)
+    if (file.info.utterances, file.content_crc32) != (shard.utterances, shard.content):
+        file.close()
+        raise DataError(f"{file.path} has changed since it was put into {index}: join the shards again")
+    return file

@@ -9,6 +9,9 @@ import numpy.typing as npt
 
 SPLITS = ("training", "validation", "noise")
 
+Codes = npt.NDArray[np.int16]
+"""A codec's codes: [T, Q]."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Utterance:
@@ -20,4 +23,4 @@ class Utterance:
     language: str
     text: str
     phonemes: str
-    codes: npt.NDArray[np.int16]
+    codes: Codes

@@ -1,97 +1,92 @@
-"""Autoregressive decoding: one id after another, through a cache.
+"""Autoregressive decoding: one id after another, in a batch that sequences join as others end.
 
-Axes: B rows, d model width, V ids of a head.
+Axes: B sequences that are running, V ids of a head.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
-from vall_e.models.layout import Layout, ModelInput
-from vall_e.models.tokens import TEXT_BOS, TEXT_EOS
+from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE
 
-from .guidance import Guidance, RunningGuidance, unconditional
+from .guidance import Guidance
+from .reply import Choose, Reply
+from .sequences.opening import level_zero_embedding, open_sequences
+from .sequences.sequences import Embed, Sequences, closed_up
 
-Choose = Callable[[int, Tensor, list[int]], int]
-"""(row, logits [V], ids so far) -> the next id."""
+
+@torch.inference_mode()
+def replies(
+    sequences: Sequences, prefixes: Iterable[ModelInput], stop: int, longest: int, choose: Choose, rows: int
+) -> Iterator[Reply]:
+    """Continue every prefix until it says `stop` or has `longest` ids, and yield its reply whenever that has grown.
+
+    At most `rows` run at once; the next prefix is taken when one has ended. What is said to one does not depend on the
+    others. All prefixes are of one task. Replies to watched sequences have their attention.
+    """
+    waiting, running = enumerate(prefixes), list[Reply]()
+    while True:
+        joining = list(islice(waiting, rows - len(running)))
+        if joining:
+            sequences.admit([prefix for _, prefix in joining])
+            running += [Reply(index, stop, longest) for index, _ in joining]
+        if not running:
+            return
+        for reply, attention in zip(running, sequences.attention, strict=False):
+            reply.attention = attention
+        for reply, id in zip(running, choose(sequences.logits, running), strict=True):
+            reply.hear(id)
+            yield reply
+        running = still_running(sequences, running)
+        if running:
+            yield from sequences.advance(running, choose)
+            running = still_running(sequences, running)
+
+
+def still_running(sequences: Sequences, running: list[Reply]) -> list[Reply]:
+    """Those that have not ended; their sequences stay."""
+    ended = [row for row, reply in enumerate(running) if reply.ended]
+    if not ended:
+        return running
+    order = closed_up(len(running), ended)
+    sequences.select(order)
+    return [running[row] for row in order]
 
 
 def decode_ids(
     model: VallE,
     prefixes: Sequence[ModelInput],
-    embed: Callable[[Tensor], Tensor],
+    embed: Embed,
     stop: int,
     steps: int,
     choose: Choose,
+    *,
+    rows: int | None = None,
     guidance: Guidance | None = None,
 ) -> list[list[int]]:
-    """Continue every prefix until it says `stop` or has `steps` ids; a row's ids do not depend on the other rows.
-
-    embed: ids int64 [B] -> [B, d], their vectors in the output segment. With guidance each row has a second sequence,
-    without text and prompt, that is told the same ids.
-    """
-    guide = RunningGuidance(guidance) if guidance else None
-    packed = model.pack([*prefixes, *map(unconditional, prefixes)] if guide else prefixes)
-    rows, sequences, head = len(prefixes), len(packed.layouts), packed.layouts[0].head
-    cache = model.model.cache(sequences, max(packed.lengths) + steps, packed.embeddings)
-    hidden = model.hidden(packed, cache.prefill(packed.lengths))
-    last = torch.tensor(packed.lengths).cumsum(0) - 1
-    hidden, positions = hidden[last.to(hidden.device)], next_positions(model, packed.layouts)
-    ids: list[list[int]] = [[] for _ in prefixes]
-    running = set(range(rows))
-    for step in range(steps):
-        logits = model.logits(head, hidden).float()
-        logits = guide.combine(logits) if guide else logits
-        chosen = [choose(row, logits[row], ids[row]) if row in running else stop for row in range(rows)]
-        running = {row for row in running if chosen[row] != stop}
-        for row in running:
-            ids[row].append(chosen[row])
-        if not running or step == steps - 1:
-            break
-        vectors = embed(torch.tensor(chosen * (sequences // rows), device=model.device))
-        hidden, _ = model.model(vectors, positions + step, cache.step())
-    return ids
+    """All ids of every prefix; `rows` run at once, or all of them."""
+    found: list[list[int]] = [[] for _ in prefixes]
+    sequences = open_sequences(model, embed, steps, guidance)
+    for reply in replies(sequences, prefixes, stop, steps, choose, rows or max(1, len(prefixes))):
+        found[reply.index] = reply.ids
+    return found
 
 
-def next_positions(model: VallE, layouts: Sequence[Layout]) -> Tensor:
-    """Position of the first new id of each row: int64 [B].
-
-    With restarting ids it is the number of vectors the output segment has already: none, or the bos of stt.
-    """
-    unified = model.cfg.experimental.unified_position_ids
-    places = [layout.length if unified else layout.segments[-1].length for layout in layouts]
-    return torch.tensor(places, device=model.device)
-
-
-@torch.inference_mode()
 def decode_level_zero(
-    model: VallE, prefixes: Sequence[ModelInput], steps: int, choose: Choose, guidance: Guidance | None = None
+    model: VallE,
+    prefixes: Sequence[ModelInput],
+    steps: int,
+    choose: Choose,
+    *,
+    rows: int | None = None,
+    guidance: Guidance | None = None,
 ) -> list[Tensor]:
-    """Codes of RVQ level 0 for prefixes with an empty response: int64 [T] each."""
-
-    def embed(ids: Tensor) -> Tensor:
-        return model.resps_emb.read(0, ids)
-
-    ids = decode_ids(model, prefixes, embed, model.stop, steps, choose, guidance)
+    """Codes of RVQ level 0 for prefixes, after those their responses begin with: int64 [T] each."""
+    embed = level_zero_embedding(model)
+    ids = decode_ids(model, prefixes, embed, model.stop, steps, choose, rows=rows, guidance=guidance)
     return [torch.tensor(row, dtype=torch.int64) for row in ids]
-
-
-@torch.inference_mode()
-def transcribe(model: VallE, responses: Sequence[Tensor], steps: int, lang: int | None = 0) -> list[list[int]]:
-    """Likeliest text ids of speech, bos and eos left out: codes int [T, Q] each."""
-    bos, rows = torch.tensor([TEXT_BOS]), model.cfg.text_tokens
-    prefixes = [ModelInput(task="stt", text=bos, response=response, lang=lang) for response in responses]
-
-    def likeliest(row: int, logits: Tensor, previous: list[int]) -> int:
-        return int(logits[:rows].argmax())  # one head for all tells more ids apart than text has
-
-    return decode_ids(model, prefixes, model.text_emb, TEXT_EOS, steps, likeliest)
-
-
-def seeded(seed: int, rows: int) -> list[Generator]:
-    """A generator per row, all alike, so that a request draws the same alone and in a batch."""
-    return [torch.Generator().manual_seed(seed) for _ in range(rows)]

@@ -46,5 +46,6 @@ def period(codes: Sequence[int], span: int) -> int:
     """Frames of the shortest cycle that the last `span` codes consist of; 0 if there is none."""
     if not span or len(codes) < span:
         return 0
+    periods = [n for n in range(1, min(LONGEST_PERIOD, span // 2) + 1) if codes[-1 - n] == codes[-1]]
     tail = codes[-span:]
-    return next((n for n in range(1, min(LONGEST_PERIOD, span // 2) + 1) if tail[n:] == tail[:-n]), 0)
+    return next((n for n in periods if tail[n:] == tail[:-n]), 0)

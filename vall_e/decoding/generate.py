@@ -2,74 +2,101 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 import torch
-from torch import Generator, Tensor
 
 from vall_e.config.model import ModelConfig
 from vall_e.config.sampling import SamplingConfig
 from vall_e.errors import ConfigError
-from vall_e.models.layout import ModelInput
 from vall_e.models.lora.levels import at_level
 from vall_e.models.vall_e import VallE
 
-from .autoregressive import decode_level_zero, seeded
-from .finish import Finish, Guard
+from .autoregressive import replies
 from .guidance import guidance
-from .length import predict_lengths
-from .masked import blank, decode_masked, draft
-from .non_autoregressive import decode_levels
-from .penalties import penalise
-from .samplers import level_zero_draw, pick
-
-
-@dataclass(kw_only=True)
-class SpeechRequest:
-    """What to say and in which voice.
-
-    tokens: int64 [N] with bos and eos; prompt: int [P, Q], or None for a voice of the model's choice; draft: int [T],
-    codes of level 0 that masked decoding betters from `denoise_start` on, or None to begin from nothing.
-    """
-
-    tokens: Tensor
-    prompt: Tensor | None
-    lang: int = 0
-    draft: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a model says: codes int16 [T, Q], T may be 0, and why they end."""
-
-    codes: Tensor
-    finish: Finish
+from .masked import say_masked
+from .reply import Choose, Reply
+from .request import Part, Said, SpeechRequest
+from .response import Response, answer_in_full
+from .sampling.beam import BeamSearch
+from .sampling.dice import seeded
+from .sampling.level_zero import LevelZeroChoice
+from .sequences.interleaved import TurnsChoice, frames_said
+from .sequences.opening import level_zero_embedding, open_level_zero
+from .stepping import inside
 
 
 @torch.inference_mode()
-def generate_speech(model: VallE, requests: Sequence[SpeechRequest], sampling: SamplingConfig, seed: int) -> list[Said]:
-    """What the model says to each request, of at most `sampling.max_duration` frames.
+def generate_speech(
+    model: VallE, requests: Sequence[SpeechRequest], sampling: SamplingConfig, seed: int, rows: int | None = None
+) -> list[Said]:
+    """What the model says to each request, of at most `sampling.max_duration` frames; `rows` or all run at once.
 
-    `model` is in eval mode. A request gets the same codes alone and in a batch. ConfigError if the model cannot begin
-    speech as `sampling.modality` wants it.
+    `model` is in eval mode. A request gets the same codes alone, in a batch and from `stream_speech`. ConfigError if
+    the model cannot begin speech as `sampling.modality` wants it.
     """
-    prefixes = [ModelInput(text=r.tokens, prompt=r.prompt, lang=r.lang, tone=0) for r in requests]
-    generators = seeded(seed, len(requests))
-    with at_level(model, 0, sampling.use_lora):
-        if is_masked(model.cfg, sampling.modality):
-            drafts = [request.draft for request in requests]
-            first, ends = say_masked(model, prefixes, drafts, sampling, generators)
+    rows = rows or max(1, len(requests))
+    if sampling.chunk_frames or model.cfg.experimental.interleave or is_masked(model.cfg, sampling.modality):
+        return joined(list(stream_speech(model, requests, sampling, seed, rows)), len(requests))
+    responses = begin(model, requests, sampling, seed)
+    answers = {r.index: responses[r.index].answer(r) for r in say(model, responses, sampling, rows) if r.ended}
+    return [
+        said
+        for some in batches(len(requests), rows)
+        for said in answer_in_full(model, [responses[r] for r in some], [answers[r] for r in some], sampling)
+    ]
+
+
+@torch.inference_mode()
+def stream_speech(
+    model: VallE, requests: Sequence[SpeechRequest], sampling: SamplingConfig, seed: int, rows: int | None = None
+) -> Iterator[Part]:
+    """What `generate_speech` returns, in parts as soon as their frames are final, those of several requests mixed."""
+    rows = rows or max(1, len(requests))
+    responses = begin(model, requests, sampling, seed)
+    if is_masked(model.cfg, sampling.modality):
+        for some in batches(len(requests), rows):
+            chosen = [responses[r] for r in some]
+            answers = say_masked(model, chosen, sampling)
+            for index, said in zip(some, answer_in_full(model, chosen, answers, sampling), strict=True):
+                yield Part(index, said.codes, said.finish)
+        return
+    for reply in say(model, responses, sampling, rows):
+        response = responses[reply.index]
+        if model.cfg.experimental.interleave:
+            part = frames_said(reply, response.guard, model.cfg.resp_levels) if reply.ended else None
         else:
-            first, ends = say_code_by_code(model, prefixes, sampling, generators)
-    spoken = [row for row, codes in enumerate(first) if len(codes)]
-    finished = [torch.zeros(0, model.cfg.resp_levels, dtype=torch.int16) for _ in requests]
-    if spoken:
-        chosen = ([prefixes[r] for r in spoken], [first[r] for r in spoken])
-        codes = decode_levels(model, *chosen, sampling, [generators[r] for r in spoken])
-        for row, levels in zip(spoken, codes, strict=True):
-            finished[row] = levels.to(torch.int16)
-    return [Said(codes, finish) for codes, finish in zip(finished, ends, strict=True)]
+            part = response.settle(reply)
+        if part:
+            yield part
+
+
+def begin(model: VallE, requests: Sequence[SpeechRequest], sampling: SamplingConfig, seed: int) -> list[Response]:
+    """A response without frames for every request; ConfigError if the model cannot begin one so."""
+    if model.cfg.experimental.interleave and any(request.continues for request in requests):
+        raise ConfigError("weights of model.experimental.interleave=true begin every response anew")
+    if sampling.by_code and is_masked(model.cfg, sampling.modality):
+        raise ConfigError(f"{sampling.by_code[0]} needs level 0 code by code, which this model decodes masked")
+    dice = seeded(seed, len(requests))
+    return [Response(model, request, sampling, one) for request, one in zip(requests, dice, strict=True)]
+
+
+def say(model: VallE, responses: Sequence[Response], sampling: SamplingConfig, rows: int) -> Iterator[Reply]:
+    """Level 0 code by code or by beams, or all levels in turns, as `replies` does, by the adapters of level 0."""
+    dice, guards = [response.dice for response in responses], [response.guard for response in responses]
+    prefixes = (response.request.for_level_zero() for response in responses)
+    sequences = open_level_zero(model, sampling)
+    if sampling.beam_width > 1:
+        embed = level_zero_embedding(model)
+        saying = BeamSearch(model, embed, sampling, guidance(sampling)).replies(prefixes, guards)
+    elif model.cfg.experimental.interleave:
+        choose: Choose = TurnsChoice(model, sampling, dice, guards)
+        longest = sampling.max_duration * model.cfg.resp_levels
+        saying = replies(sequences, prefixes, model.stop, longest, choose, rows)
+    else:
+        choose = LevelZeroChoice(sampling, model.stop, dice, guards)
+        saying = replies(sequences, prefixes, model.stop, sampling.max_duration, choose, rows)
+    return inside(lambda: at_level(model, 0, sampling.use_lora), saying)
 
 
 def is_masked(cfg: ModelConfig, modality: str) -> bool:
@@ -87,37 +114,13 @@ def is_masked(cfg: ModelConfig, modality: str) -> bool:
     return masked
 
 
-def say_code_by_code(
-    model: VallE, prefixes: Sequence[ModelInput], sampling: SamplingConfig, generators: Sequence[Generator]
-) -> tuple[list[Tensor], list[Finish]]:
-    """Level 0 until the model stops or is stopped: int64 [T] each, and why they end."""
-    draw, guards = level_zero_draw(sampling), [Guard(sampling, len(prefix.text)) for prefix in prefixes]
-
-    def choose(row: int, logits: Tensor, previous: list[int]) -> int:
-        if guards[row].verdict(previous):
-            return model.stop
-        return int(pick(penalise(logits, previous, model.stop, sampling)[None], draw, generators[row]))
-
-    said = decode_level_zero(model, prefixes, sampling.max_duration, choose, guidance(sampling))
-    ids = [codes.tolist() for codes in said]
-    ends = [guard.verdict(codes) or Finish.stop for guard, codes in zip(guards, ids, strict=True)]
-    return [torch.tensor(guard.kept(codes), dtype=torch.int64) for guard, codes in zip(guards, ids, strict=True)], ends
+def batches(count: int, rows: int) -> list[range]:
+    """Numbers below `count`, at most `rows` together."""
+    return [range(first, min(first + rows, count)) for first in range(0, count, rows)]
 
 
-def say_masked(
-    model: VallE,
-    prefixes: Sequence[ModelInput],
-    drafts: Sequence[Tensor | None],
-    sampling: SamplingConfig,
-    generators: Sequence[Generator],
-) -> tuple[list[Tensor], list[Finish]]:
-    """Level 0 as long as the model predicts, or as long as its draft: int64 [T] each, and why they end."""
-    lengths = predict_lengths(model, prefixes)
-    canvases = [
-        blank(min(max(frames, 1), sampling.max_duration), model.stop)
-        if codes is None or not sampling.denoise_start
-        else draft(codes[: sampling.max_duration], sampling.denoise_start, generator)
-        for codes, frames, generator in zip(drafts, lengths, generators, strict=True)
-    ]
-    ends = [Finish.length if frames > sampling.max_duration else Finish.stop for frames in lengths]
-    return decode_masked(model, prefixes, canvases, sampling, generators), ends
+def joined(parts: Sequence[Part], requests: int) -> list[Said]:
+    """The parts of each request, put together; every request has a last part."""
+    own = [[part for part in parts if part.request == request] for request in range(requests)]
+    ends = [next(part.finish for part in some if part.finish) for some in own]
+    return [Said(torch.cat([part.codes for part in some]), end) for some, end in zip(own, ends, strict=True)]

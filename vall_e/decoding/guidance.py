@@ -5,6 +5,7 @@ Axes: M predictions, V ids of a head, B rows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -54,26 +55,33 @@ class RunningGuidance:
         self.guidance = guidance
         self.conditional, self.guided = Moments(), Moments()
 
-    def combine(self, logits: Tensor) -> Tensor:
-        """Predictions with the condition, then those without it: [2 B, V] -> [B, V]."""
-        conditional, null = logits.chunk(2)
+    def admit(self, rows: int) -> None:
+        """Let rows join behind those there are."""
+        for moments in (self.conditional, self.guided):
+            moments.sums = torch.cat([moments.sums, torch.zeros(rows, 3, dtype=torch.float64)])
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Keep these rows, in this order."""
+        for moments in (self.conditional, self.guided):
+            moments.sums = moments.sums[list(rows)]
+
+    def combine(self, conditional: Tensor, null: Tensor, rows: range) -> Tensor:
+        """Predictions of some of the rows with and without the condition: [B, V] each -> [B, V]."""
         guided = null + (conditional - null) * self.guidance.strength
-        factor = self.guidance.factor(self.conditional.deviation(conditional), self.guided.deviation(guided))
-        return guided * factor[:, None].to(guided.dtype)
+        deviations = (self.conditional.deviation(conditional, rows), self.guided.deviation(guided, rows))
+        return guided * self.guidance.factor(*deviations)[:, None].to(guided)
 
 
 class Moments:
-    """Sums over all values that a row has shown, in double precision."""
+    """Count, sum and sum of squares of all values that each row has shown, in double precision: `sums` [rows, 3]."""
 
     def __init__(self) -> None:
-        self.count = 0
-        self.total: Tensor | float = 0.0
-        self.squares: Tensor | float = 0.0
+        self.sums = torch.zeros(0, 3, dtype=torch.float64)
 
-    def deviation(self, values: Tensor) -> Tensor:
-        """Add [B, V]; the standard deviation of each row's values so far: [B]."""
-        values = values.double()
-        self.count += values.shape[-1]
-        self.total = self.total + values.sum(-1)
-        self.squares = self.squares + values.square().sum(-1)
-        return ((self.squares - self.total**2 / self.count) / (self.count - 1)).sqrt()
+    def deviation(self, values: Tensor, rows: range) -> Tensor:
+        """Add [B, V] to these rows; the standard deviation of each one's values so far: [B]."""
+        values = values.double().cpu()
+        count = torch.full((len(values),), float(values.shape[-1]), dtype=torch.float64)
+        self.sums[rows.start : rows.stop] += torch.stack([count, values.sum(-1), values.square().sum(-1)], -1)
+        counts, total, squares = self.sums[rows.start : rows.stop].unbind(-1)
+        return ((squares - total**2 / counts) / (counts - 1)).sqrt()

@@ -13,6 +13,7 @@ from vall_e.models.tokens import LENGTH_STOP
 from vall_e.models.vall_e import VallE
 
 from .autoregressive import decode_ids
+from .reply import Reply
 
 DIGITS = 10
 """Digits told at most."""
@@ -23,10 +24,10 @@ def predict_lengths(model: VallE, prefixes: Sequence[ModelInput]) -> list[int]:
     """The likeliest number of frames for each prefix; 0 if the model tells no digit. It has the capability `len`."""
     start = torch.tensor([0])
     asked = [replace(prefix, task="len", level=0, response=None, length=start) for prefix in prefixes]
-    digits = decode_ids(model, asked, model.len_emb, LENGTH_STOP, DIGITS, likeliest_digit)
+    digits = decode_ids(model, asked, model.len_emb, LENGTH_STOP, DIGITS, likeliest_digits)
     return [int("".join(map(str, row)) or 0) for row in digits]
 
 
-def likeliest_digit(row: int, logits: Tensor, previous: Sequence[int]) -> int:
-    """A digit or the stop token, which every higher id of an early head means, too."""
-    return min(int(logits.argmax()), LENGTH_STOP)
+def likeliest_digits(logits: Tensor, _replies: Sequence[Reply]) -> list[int]:
+    """A digit each or the stop token, which every higher id of an early head means, too: logits [B, V]."""
+    return logits.argmax(-1).clamp_max(LENGTH_STOP).tolist()

@@ -6,15 +6,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
+from vall_e.config.model import ModelConfig
 from vall_e.config.sampling import SamplingConfig
 from vall_e.models.layout import ModelInput
 from vall_e.models.lora.levels import at_level
 from vall_e.models.vall_e import VallE
 
 from .guidance import Guidance, guidance, unconditional
-from .samplers import pick, upper_level_draw
+from .sampling.dice import Dice
+from .sampling.draw import pick, upper_level_draw
+
+
+def decoded_levels(cfg: ModelConfig, sampling: SamplingConfig) -> int:
+    """RVQ levels that speech gets: level 0 alone without `nar`."""
+    return min(sampling.max_levels + 1, cfg.resp_levels) if "nar" in cfg.capabilities else 1
 
 
 @torch.inference_mode()
@@ -23,19 +30,25 @@ def decode_levels(
     prefixes: Sequence[ModelInput],
     first: Sequence[Tensor],
     sampling: SamplingConfig,
-    generators: Sequence[Generator],
+    dice: Sequence[Dice],
+    known: Sequence[Tensor] | None = None,
 ) -> list[Tensor]:
-    """Levels above 0 for given codes of level 0, int [T] each -> int64 [T, Q] each; Q is 1 without `nar`."""
+    """Levels above 0 for given codes of level 0, int [T] each -> int64 [T, Q] each; Q is 1 without `nar`.
+
+    known: codes int [K, Q] of the first K <= T frames of each, which stay as they are; none without it.
+    """
     codes = [level_zero[:, None].long() for level_zero in first]
-    levels = min(sampling.max_levels + 1, model.cfg.resp_levels) if "nar" in model.cfg.capabilities else 1
+    settled = known or [level_zero.new_zeros(0, model.cfg.resp_levels) for level_zero in first]
     draw, guide = upper_level_draw(sampling), guidance(sampling)
-    for level in range(1, levels):
+    for level in range(1, decoded_levels(model.cfg, sampling)):
         samples = [replace(p, level=level, response=c) for p, c in zip(prefixes, codes, strict=True)]
         with at_level(model, level, sampling.use_lora):
             logits = frame_logits(model, samples, guide)
-        for row, (row_logits, generator) in enumerate(zip(logits, generators, strict=True)):
-            chosen = pick(row_logits[:, : model.stop], draw, generator)
-            codes[row] = torch.cat([codes[row], chosen[:, None].cpu()], 1)
+        for row, (row_logits, one, before) in enumerate(zip(logits, dice, settled, strict=True)):
+            thrown = one.throw((level,), len(row_logits))
+            chosen = pick(row_logits[:, : model.stop], draw, thrown).cpu()
+            chosen[: len(before)] = before[:, level]
+            codes[row] = torch.cat([codes[row], chosen[:, None]], 1)
     return codes
 
 

@@ -1,30 +1,35 @@
-"""Text and a voice prompt to a waveform."""
+"""Text and a voice prompt to a waveform, at once or as it comes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from vall_e.audio.codec import Codec
-from vall_e.audio.read import Wave, read_audio
+from vall_e.audio.read import Wave
+from vall_e.audio.streaming import StreamingDecoder
 from vall_e.config.inference import InferenceConfig, TextSplit
 from vall_e.errors import TextError, WeightsError
+from vall_e.models.lora.levels import at_level
 from vall_e.models.weights.weights_file import LoadedWeights
 from vall_e.precision import DTYPES
 from vall_e.text.languages import language_id
 from vall_e.text.phonemise import phonemise
 
 from .finish import Finish
-from .generate import Said, SpeechRequest, generate_speech
+from .generate import generate_speech, stream_speech
+from .history import after
+from .request import Part, Said, SpeechRequest, in_order
 from .sentences import split_text
+from .stepping import inside
+from .transcribe import phonemes_of, transcribe
 
 
-@dataclass(frozen=True)
+@dataclass
 class Speech:
     """What was said: wave float32 [N] at `sample_rate`, from `pieces` of text, of which some may have no sound.
 
@@ -36,6 +41,19 @@ class Speech:
     pieces: list[str]
     silent: list[str]
     finishes: list[Finish]
+
+
+@dataclass
+class Stream:
+    """Speech as it comes: `waves` are float32 [N] at `sample_rate`, one after the other.
+
+    finishes: why the pieces of text that are over end.
+    """
+
+    waves: Iterator[Wave]
+    sample_rate: int
+    pieces: list[str]
+    finishes: list[Finish] = field(default_factory=list)
 
 
 class Speaker:
@@ -52,36 +70,64 @@ class Speaker:
         if not cfg.amp:
             self.model.to(DTYPES[cfg.weight_dtype])
 
-    def speak(self, text: str, prompt: Tensor | None, seed: int) -> Speech:
-        """Say `text` in the voice of `prompt`, codes int16 [P, Q]; None leaves the voice to the model."""
-        by = TextSplit.lines if self.cfg.phonemes else self.cfg.split_text_by
-        pieces = split_text(text, by, self.cfg.language)
-        if not pieces:
-            raise TextError("the text is empty: there is nothing to say")
-        requests = [
-            SpeechRequest(tokens=torch.tensor(ids), prompt=prompt, lang=language_id(self.cfg.language))
-            for ids in self.tokenise(pieces)
-        ]
-        said = self._generate(requests, seed)
-        waves = [self.codec.decode(s.codes).numpy() for s in said]
+    def speak(self, text: str, voice: Tensor | None, seed: int) -> Speech:
+        """Say `text` in a voice, codes int16 [P, Q]; None leaves it to the model."""
+        pieces = self._pieces(text)
+        said = self._say(self._requests(pieces, voice), seed)
+        waves = [self.codec.decode(one.codes).numpy() for one in said]
         silent = [piece for piece, wave in zip(pieces, waves, strict=True) if not len(wave)]
-        finishes = [s.finish for s in said]
-        return Speech(np.concatenate(waves), self.codec.identity.sample_rate, pieces, silent, finishes)
+        wave, finishes = np.concatenate(waves), [one.finish for one in said]
+        return Speech(wave, self.codec.identity.sample_rate, pieces, silent, finishes)
+
+    def stream(self, text: str, voice: Tensor | None, seed: int) -> Stream:
+        """Say what `speak` says without further attempts, each wave as soon as its frames are final."""
+        pieces = self._pieces(text)
+        stream = Stream(iter(()), self.codec.identity.sample_rate, pieces)
+        stream.waves = self._waves(self._parts(self._requests(pieces, voice), seed), stream.finishes)
+        return stream
+
+    def write_down(self, codes: Tensor) -> str:
+        """The phonemes of speech, codes int16 [T, Q]."""
+        with self._precision(), at_level(self.model, 0, self.cfg.use_lora):
+            lang = language_id(self.cfg.language)
+            ids = transcribe(self.model, [codes], self.cfg.max_duration, lang)[0]
+        return phonemes_of(ids, self.weights.tokenizer)
 
     def tokenise(self, pieces: Sequence[str]) -> list[list[int]]:
         """Token ids of each piece, which is phonemised first unless it is given as phonemes."""
-        phonemes = list(pieces) if self.cfg.phonemes else phonemise(pieces, self.cfg.language)
+        language = self.cfg.text_language or self.cfg.language
+        phonemes = list(pieces) if self.cfg.phonemes else phonemise(pieces, language)
         return [self.weights.tokenizer.encode(p) for p in phonemes]
 
-    def read_prompt(self, path: Path) -> Tensor:
-        """Codes int16 [P, Q] of a recording, trimmed to `input_prompt_length` seconds."""
-        rate = self.codec.identity.sample_rate
-        wave = read_audio(path, rate)
-        longest = int(self.cfg.input_prompt_length * rate)
-        return self.codec.encode(torch.from_numpy(wave[:longest] if longest else wave))
+    def _pieces(self, text: str) -> list[str]:
+        by = TextSplit.lines if self.cfg.phonemes else self.cfg.split_text_by
+        pieces = split_text(text, by, self.cfg.text_language or self.cfg.language)
+        if not pieces:
+            raise TextError("the text is empty: there is nothing to say")
+        return pieces
 
-    def _generate(self, requests: list[SpeechRequest], seed: int) -> list[Said]:
-        """Say every piece, and those that did not end by themselves again, with other seeds."""
+    def _requests(self, pieces: Sequence[str], voice: Tensor | None) -> list[SpeechRequest]:
+        identity, lang = self.codec.identity, language_id(self.cfg.language)
+        silence = torch.zeros(int(self.cfg.prefix_silence * identity.sample_rate))
+        opening = self.codec.encode(silence) if len(silence) else None
+        prefix = self.cfg.input_prompt_prefix and voice is not None
+        return [
+            SpeechRequest(tokens=torch.tensor(ids), prompt=voice, lang=lang, opening=opening, continue_prompt=prefix)
+            for ids in self.tokenise(pieces)
+        ]
+
+    def _say(self, requests: Sequence[SpeechRequest], seed: int) -> list[Said]:
+        """Everything at once, or one piece after the other where pieces continue those before."""
+        if not self.cfg.context_history:
+            return self._try(requests, seed)
+        said: list[Said] = []
+        for request in requests:
+            spoken = [(one, before.codes) for one, before in zip(requests, said, strict=False)]
+            said += self._try([after(request, spoken[-self.cfg.context_history :])], seed)
+        return said
+
+    def _try(self, requests: Sequence[SpeechRequest], seed: int) -> list[Said]:
+        """Say pieces, and those that did not end by themselves again, with other seeds."""
         said = self._attempt(requests, seed)
         for attempt in range(1, self.cfg.retries + 1):
             failed = [place for place, one in enumerate(said) if one.finish is not Finish.stop or not len(one.codes)]
@@ -89,11 +135,35 @@ class Speaker:
                 said[place] = better
         return said
 
-    def _attempt(self, requests: list[SpeechRequest], seed: int) -> list[Said]:
-        said: list[Said] = []
+    def _attempt(self, requests: Sequence[SpeechRequest], seed: int) -> list[Said]:
+        with self._precision():
+            return generate_speech(self.model, requests, self.cfg, seed, self.cfg.batch_size)
+
+    def _parts(self, requests: Sequence[SpeechRequest], seed: int) -> Iterator[Part]:
+        """What `_say` says without further attempts, in order, as it comes."""
+        if not self.cfg.context_history:
+            yield from in_order(self._stream(requests, seed))
+            return
+        spoken: list[tuple[SpeechRequest, Tensor]] = []
+        for request in requests:
+            parts = []
+            for part in self._stream([after(request, spoken[-self.cfg.context_history :])], seed):
+                parts.append(part)
+                yield part
+            spoken.append((request, torch.cat([part.codes for part in parts])))
+
+    def _stream(self, requests: Sequence[SpeechRequest], seed: int) -> Iterator[Part]:
+        return inside(self._precision, stream_speech(self.model, requests, self.cfg, seed, self.cfg.batch_size))
+
+    def _waves(self, parts: Iterator[Part], finishes: list[Finish]) -> Iterator[Wave]:
+        decoder = StreamingDecoder(self.codec)
+        for part in parts:
+            yield decoder.push(part.codes).numpy()
+            if part.finish:
+                finishes.append(part.finish)
+                yield decoder.finish().numpy()
+                decoder = StreamingDecoder(self.codec)
+
+    def _precision(self) -> torch.autocast:
         dtype = DTYPES[self.cfg.weight_dtype]
-        amp = torch.autocast(self.model.device.type, dtype, enabled=self.cfg.amp and dtype is not torch.float32)
-        with amp:
-            for first in range(0, len(requests), self.cfg.batch_size):
-                said += generate_speech(self.model, requests[first : first + self.cfg.batch_size], self.cfg, seed)
-        return said
+        return torch.autocast(self.model.device.type, dtype, enabled=self.cfg.amp and dtype is not torch.float32)

@@ -22,6 +22,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from vall_e.atomic import replace_folder, sync
+from vall_e.config.pretrained import CONFIG
 from vall_e.errors import CheckpointError
 
 log = logging.getLogger(__name__)
@@ -66,17 +68,6 @@ def _write_states(partial: Path, states: dict[str, Tensor], counters: dict[str, 
         sync(path)
 
 
-def replace_folder(partial: Path, final: Path) -> None:
-    """Rename; a checkpoint of the same tag is kept aside until the new one stands."""
-    outdated = final.with_name(f".{final.name}.outdated")
-    shutil.rmtree(outdated, ignore_errors=True)
-    if final.exists():
-        os.replace(final, outdated)
-    os.replace(partial, final)
-    sync(final.parent)
-    shutil.rmtree(outdated, ignore_errors=True)
-
-
 def recover_outdated(root: Path) -> None:
     """Give a checkpoint its name back that `replace_folder` had put aside when the process was killed.
 
@@ -97,15 +88,6 @@ def write_latest(root: Path, tag: str) -> None:
     sync(partial)
     os.replace(partial, root / LATEST)
     sync(root)
-
-
-def sync(path: Path) -> None:
-    """Make sure a file or a folder's entries are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -130,10 +112,11 @@ def damage(folder: Path) -> str | None:
 
 
 def checkpoints(root: Path) -> list[Path]:
-    """Checkpoint folders, oldest first."""
+    """Checkpoint folders, oldest first; beside them may lie folders that were exported, which have a `config.json`."""
     if not root.is_dir():
         return []
-    found = [path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    folders = [path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    found = [path for path in folders if not (path / CONFIG).exists()]
     return sorted(found, key=lambda path: path.stat().st_mtime_ns)
 
 

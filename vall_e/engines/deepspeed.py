@@ -165,7 +165,7 @@ class DeepSpeedEngine(Engine):
     def _forward(self, batch: MicroBatch, skipped: frozenset[int]) -> tuple[LossOutput | None, BaseException | None]:
         torch.manual_seed(batch.seed)
         try:
-            return LossOutput(*self.deepspeed(batch.inputs, skipped)), None
+            return LossOutput(*self.deepspeed(batch.inputs, skipped, self.early_exits())), None
         except (RuntimeError, MemoryError) as error:
             # In stage 3 the others wait for this rank amid their forward pass: it can but end.
             if not (self.cfg.trainer.check_for_oom and self.stage < 3 and is_out_of_memory(error)):

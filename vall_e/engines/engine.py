@@ -6,17 +6,18 @@ import gc
 import logging
 import time
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 
 import numpy as np
 import torch
 
-from vall_e.config.trainer import CollectGarbage
+from vall_e.config.trainer import CollectGarbage, WeightDtype
 from vall_e.data.sample import Sample
 from vall_e.errors import VallEError
 from vall_e.models.backbones.checkpointing import Checkpointing
 from vall_e.models.draws import draw_skipped_layers
+from vall_e.models.layerskip import exit_weights
 from vall_e.models.swapping import swap_modules
 from vall_e.models.vall_e import VallE
 from vall_e.optim.schedules import learning_rate_factor
@@ -65,6 +66,7 @@ class Engine(Resumable):
     def equip(self, model: VallE) -> VallE:
         """The model, its layers told which of them run again in the backward pass and how they are compiled."""
         told = self.cfg.optimizations
+        self._warn_of_float16()
         model.model.checkpointing = Checkpointing.chosen_by(self.cfg.trainer, told)
         if told.compile:
             model.model.compile_mlps("inductor" if told.compile is True else told.compile)
@@ -122,9 +124,24 @@ class Engine(Resumable):
         generator = torch.Generator().manual_seed(_seed(self.cfg.seed, self.global_step))
         return draw_skipped_layers(self.model.model.skip_chances, generator)
 
+    def early_exits(self) -> Mapping[int, float]:
+        """Weights of the exits that the coming step trains, by layer: the same for all micro-batches, on all ranks."""
+        flags, layers = self.cfg.model.experimental, len(self.model.model.stack)
+        if not flags.layerskip:
+            return {}
+        return exit_weights(self.global_step, layers, flags.layerskip_r, flags.layerskip_e_scale)
+
     def collect_garbage_within(self) -> None:
         """To be called before every micro-batch."""
         self._collect_garbage(CollectGarbage.substep)
+
+    def _warn_of_float16(self) -> None:
+        float16 = self.cfg.trainer.weight_dtype is WeightDtype.float16
+        if self.cfg.model.experimental.layerskip and float16 and self.ranks.first:
+            log.warning(
+                "model.experimental.layerskip=true with trainer.weight_dtype=float16: the loss scale is known to "
+                "collapse, watch grad_norm or take bfloat16"
+            )
 
     def _collect_garbage(self, moment: CollectGarbage) -> None:
         if self.cfg.trainer.gc_mode is moment:

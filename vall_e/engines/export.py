@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +11,10 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor
 
+from vall_e.atomic import replacing_folder
 from vall_e.config.export import ExportConfig
 from vall_e.config.trainer import WeightDtype
+from vall_e.config.weights_format import PRETRAINED
 from vall_e.errors import ConfigError
 from vall_e.models.lora.attach import trained_adapters
 from vall_e.models.lora.file import save_adapter
@@ -22,11 +22,11 @@ from vall_e.models.lora.tensors import adapter_state_dict, merged_state_dict
 from vall_e.models.vall_e import VallE
 from vall_e.models.weights.expert_copies import copy_experts
 from vall_e.models.weights.hugging_face import hugging_face
+from vall_e.models.weights.pretrained import save_pretrained
 from vall_e.models.weights.split_classifiers import split_classifiers
 from vall_e.models.weights.weights_file import WeightsContent, save_weights
 from vall_e.precision import DTYPES
 
-from .checkpoint import replace_folder, sync
 from .export_source import Source, find_origin, read_source
 
 log = logging.getLogger(__name__)
@@ -58,9 +58,12 @@ def write_weights(source: Source, origin: Path, cfg: ExportConfig) -> Path:
         written = folder / f"{cfg.weights_name}-hf"
         write_hugging_face(written, content)
         return written
-    written = folder / f"{cfg.weights_name}.{cfg.weights_format}"
+    is_folder = cfg.weights_format == PRETRAINED
+    written = folder / (cfg.weights_name if is_folder else f"{cfg.weights_name}.{cfg.weights_format}")
     if written.resolve() == origin.resolve():
         raise ConfigError(f"weights={origin} would be replaced by its export: give another weights_name or folder")
+    if is_folder:
+        return save_pretrained(written, content)
     save_weights(written, **vars(content))
     return written
 
@@ -113,13 +116,9 @@ def write_hugging_face(folder: Path, content: WeightsContent) -> None:
     """Write a folder that `transformers` reads: complete, or as it was."""
     if content.bitnet:
         raise ConfigError("hf=true has no layout for BitNet's linear layers: leave it out")
-    model, partial = hugging_face(content), folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    tensors = {name: tensor.contiguous() for name, tensor in model.tensors.items()}
-    save_file(tensors, partial / "model.safetensors", {"format": "pt"})
-    (partial / "config.json").write_text(json.dumps(model.config, indent=2), encoding="utf-8")
-    (partial / "tokenizer.json").write_text(model.tokenizer, encoding="utf-8")
-    for path in (*partial.iterdir(), partial):
-        sync(path)
-    replace_folder(partial, folder)
+    model = hugging_face(content)
+    with replacing_folder(folder) as partial:
+        tensors = {name: tensor.contiguous() for name, tensor in model.tensors.items()}
+        save_file(tensors, partial / "model.safetensors", {"format": "pt"})
+        (partial / "config.json").write_text(json.dumps(model.config, indent=2), encoding="utf-8")
+        (partial / "tokenizer.json").write_text(model.tokenizer, encoding="utf-8")

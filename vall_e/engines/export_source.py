@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vall_e.config.export import ExportConfig
+from vall_e.config.hub import weights_path
 from vall_e.errors import CheckpointError, ConfigError
 from vall_e.models.lora.tensors import base_state_dict
 from vall_e.models.vall_e import VallE
@@ -32,9 +33,9 @@ class Source:
 
 
 def find_origin(cfg: ExportConfig) -> Path:
-    """The checkpoint folder or the weights file to export."""
+    """The checkpoint folder, or the weights file or folder, to export."""
     if cfg.weights is not None:
-        return Path(cfg.weights)
+        return weights_path(cfg.weights)
     if cfg.run is None:
         raise ConfigError("nothing to export: give run=FOLDER of a training run, or weights=FILE")
     root = _model_folder(Path(cfg.run) / "ckpt", cfg)
@@ -63,7 +64,7 @@ def _model_folder(folder: Path, cfg: ExportConfig) -> Path:
 
 def read_source(origin: Path, cfg: ExportConfig) -> Source:
     """A checkpoint, or a weights file with the adapters that `cfg` lays beside it."""
-    if origin.is_dir():
+    if cfg.weights is None:
         return read_checkpoint(origin)
     content, adapted = read_weights(origin), None
     if cfg.loras:

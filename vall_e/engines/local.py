@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
 
 from vall_e.audio.codec import CodecIdentity
+from vall_e.config.hub import weights_path
 from vall_e.config.schema import Config
 from vall_e.errors import MemoryExhausted
 from vall_e.models.distillation import Distillation, load_teacher
@@ -43,12 +44,14 @@ from .step_stats import StatsCollector, StepStats
 
 log = logging.getLogger(__name__)
 
-Objective = Callable[[VallE, Sequence[ModelInput], frozenset[int]], LossOutput]
+Objective = Callable[[VallE, Sequence[ModelInput], frozenset[int], Mapping[int, float]], LossOutput]
 
 
-def loss_of(model: VallE, inputs: Sequence[ModelInput], skipped: frozenset[int]) -> LossOutput:
+def loss_of(
+    model: VallE, inputs: Sequence[ModelInput], skipped: frozenset[int], exits: Mapping[int, float]
+) -> LossOutput:
     """The model's own loss."""
-    output: LossOutput = model(inputs, skipped)
+    output: LossOutput = model(inputs, skipped, exits)
     return output
 
 
@@ -188,22 +191,22 @@ class LocalEngine(Engine):
 
     def _attempt(self, micro_batches: list[MicroBatch], pieces: int) -> tuple[StepStats, BaseException | None]:
         """Forward and backward of everything, each micro-batch in `pieces`; an error says that memory ran out."""
-        collector, skipped = StatsCollector(), self.skipped_layers()
+        collector, skipped, exits = StatsCollector(), self.skipped_layers(), self.early_exits()
         try:
             for whole in micro_batches:
                 self.collect_garbage_within()
                 for batch in whole.split(pieces):
-                    collector.add(self._backward(batch, skipped), batch.share, len(batch.inputs))
+                    collector.add(self._backward(batch, skipped, exits), batch.share, len(batch.inputs))
             return collector.collected(), None
         except (RuntimeError, MemoryError) as error:
             if not (self.cfg.trainer.check_for_oom and is_out_of_memory(error)):
                 raise
             return StepStats(), error.with_traceback(None)  # which would keep the activations
 
-    def _backward(self, batch: MicroBatch, skipped: frozenset[int]) -> LossOutput:
+    def _backward(self, batch: MicroBatch, skipped: frozenset[int], exits: Mapping[int, float]) -> LossOutput:
         torch.manual_seed(batch.seed)
         with torch.autocast(self.device.type, self.dtype, enabled=self.cfg.trainer.amp):
-            output = self.objective(self.model, batch.inputs, skipped)
+            output = self.objective(self.model, batch.inputs, skipped, exits)
         self.scaler.scale(output.loss * batch.share).backward()  # type: ignore[no-untyped-call]
         return output
 
@@ -214,7 +217,9 @@ class LocalEngine(Engine):
     def _objective(self) -> Objective:
         if self.cfg.teacher is None:
             return loss_of
-        teacher = load_teacher(Path(self.cfg.teacher), self.model, self.tokenizer, self.codec, self.device)
+        teacher = load_teacher(
+            weights_path(self.cfg.teacher, "teacher"), self.model, self.tokenizer, self.codec, self.device
+        )
         return Distillation(teacher, self.cfg.hyperparameters)
 
     def _moving_average(self) -> MovingAverage | None:

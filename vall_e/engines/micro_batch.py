@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 from vall_e.config.model import ModelConfig
-from vall_e.data.sample import Sample
+from vall_e.data.sample import PromptPieces, Sample
 from vall_e.models.draws import draw_input
 from vall_e.models.layout import ModelInput
+from vall_e.models.prompt import Prompt
 from vall_e.text.languages import language_id
 
 
@@ -29,7 +30,7 @@ class MicroBatch:
 
     @property
     def frames(self) -> int:
-        """Frames of speech in it."""
+        """Frames of speech in it, or codes where levels take turns."""
         return sum(len(one.response) for one in self.inputs if one.response is not None)
 
     def split(self, count: int) -> list[MicroBatch]:
@@ -54,7 +55,7 @@ def draw_micro_batch(cfg: ModelConfig, batch: Sequence[Sample], share: float, se
         draw_input(
             cfg,
             torch.from_numpy(sample.tokens),
-            torch.from_numpy(sample.prompt),
+            _prompt(sample.prompt),
             torch.from_numpy(sample.response),
             language_id(sample.language),
             generator,
@@ -63,3 +64,10 @@ def draw_micro_batch(cfg: ModelConfig, batch: Sequence[Sample], share: float, se
         for sample in batch
     ]
     return MicroBatch(tuple(inputs), share, second)
+
+
+def _prompt(prompt: PromptPieces) -> Prompt:
+    """The pieces as tensors int16 [P, Q], names of tasks as they are."""
+    if not isinstance(prompt, tuple):
+        return torch.from_numpy(prompt)
+    return tuple(piece if isinstance(piece, str) else torch.from_numpy(piece) for piece in prompt)

@@ -9,6 +9,7 @@ from vall_e.errors import CheckpointError, WeightsError
 from vall_e.models.vall_e import VallE
 from vall_e.models.weights.fit import fit
 from vall_e.models.weights.origin import differences
+from vall_e.models.weights.published import current_tensors, is_published
 from vall_e.models.weights.weights_file import read_tensors
 from vall_e.text import Tokenizer
 
@@ -23,6 +24,8 @@ def take_weights(
     Weights that carry no codec or tokenizer, as those published by others do, are taken at the user's word.
     """
     metadata, tensors = read_tensors(path)
+    if is_published(metadata):
+        tensors = current_tensors(tensors, model.cfg)
     changed = fit(model, tensors, path, strict=strict, resize=resize)
     if found := list(differences(metadata, tokenizer, codec)):
         raise WeightsError(f"weights={path} cannot be gone on with: " + "; ".join(found))

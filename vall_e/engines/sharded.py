@@ -75,12 +75,13 @@ class ShardedEngine(Engine):
 
     def accumulate(self, micro_batches: list[MicroBatch]) -> StepStats:
         """See `Engine`."""
-        module, collector, skipped = self._shard(), StatsCollector(), self.skipped_layers()
+        module, collector = self._shard(), StatsCollector()
+        skipped, exits = self.skipped_layers(), self.early_exits()
         for number, batch in enumerate(micro_batches, 1):
             self.collect_garbage_within()
             module.set_requires_gradient_sync(number == len(micro_batches))  # type: ignore[operator]
             torch.manual_seed(batch.seed)
-            output = LossOutput(*module(batch.inputs, skipped))
+            output = LossOutput(*module(batch.inputs, skipped, exits))
             collector.add(output, batch.share, len(batch.inputs))
             (output.loss * batch.share).backward()  # type: ignore[no-untyped-call]
         return collector.collected()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from vall_e.models.layerskip import NO_EXITS
 from vall_e.models.layout import ModelInput
 from vall_e.models.loss import LossOutput
 from vall_e.models.vall_e import VallE
@@ -33,12 +34,14 @@ class TrainedModule(nn.Module):
         within = {id(p) for p in self.valle.model.parameters()}
         return [p for p in self.valle.parameters() if p.requires_grad and id(p) not in within]
 
-    def forward(self, samples: Sequence[ModelInput], skipped: frozenset[int]) -> tuple[Tensor, Parts, Parts]:
+    def forward(
+        self, samples: Sequence[ModelInput], skipped: frozenset[int], exits: Mapping[int, float] = NO_EXITS
+    ) -> tuple[Tensor, Parts, Parts]:
         """Loss, its parts and statistics: see `LossOutput`."""
         # Backward passes run the newest operation first, so these gradients come last, one after another.
         unused = [*self.around, *self._skipped(skipped)]
         nothing = [use_all(unused)] if unused else []
-        output: LossOutput = self.valle(samples, skipped)
+        output: LossOutput = self.valle(samples, skipped, exits)
         return sum(nothing, output.loss), output.parts, output.stats
 
     def _skipped(self, layers: frozenset[int]) -> list[nn.Parameter]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 
 from vall_e.audio import open_codec
 from vall_e.audio.codec import CodecIdentity
+from vall_e.config.hub import weights_path
 from vall_e.config.schema import Config
 from vall_e.data.cursor import SampleCursor
 from vall_e.data.dataset import SpeechDataset
@@ -37,12 +39,14 @@ def evaluate(cfg: Config, folder: Path) -> float:
         )
     if not cfg.evaluation.size:
         raise ConfigError("evaluation.size=0 leaves nothing to evaluate, allowed here: at least 1")
-    weights = load_weights(Path(cfg.weights), choose_device(cfg.device))
+    weights = load_weights(weights_path(cfg.weights), choose_device(cfg.device))
     codec = open_codec(cfg.audio_backend, cfg.codec, cfg.device)
     check_codecs(cfg, weights.codec, codec.identity)
     attach_trained(weights.model, cfg.loras, weights.tokenizer, weights.codec)
     passes = {name: _samples(cfg, weights, split) for name, split in SPLITS.items()}
-    result = Evaluator(codec, cfg.evaluation, cfg.seed).evaluate(weights.model, passes, folder, weights.step)
+    tokenizer = weights.tokenizer if "stt" in cfg.dataset.tasks else None
+    evaluator = Evaluator(codec, cfg.evaluation, cfg.seed, tokenizer=tokenizer)
+    result = evaluator.evaluate(weights.model, passes, folder, weights.step)
     log.info("%s", result.summary())
     log.info("To listen: %s", result.page)
     return result.metrics["val.mel_stft"]
@@ -70,6 +74,14 @@ def _called(codec: CodecIdentity) -> str:
 
 def _samples(cfg: Config, weights: LoadedWeights, split: str) -> list[Sample]:
     store, rate = Path(cfg.dataset.hdf5_name), weights.codec.frame_rate
-    tokenizer, tolerant = weights.tokenizer, cfg.silent_errors
-    dataset = SpeechDataset(store, cfg.dataset, tokenizer, split, rate, cfg.seed, tolerant=tolerant)
+    dataset = SpeechDataset(
+        store,
+        cfg.dataset,
+        weights.tokenizer,
+        split,
+        rate,
+        cfg.seed,
+        tolerant=cfg.silent_errors,
+        open_codec=partial(open_codec, cfg.audio_backend, cfg.codec, cfg.dataset.reencode_device),
+    )
     return SampleCursor(dataset, cfg.seed).take(cfg.evaluation.size)

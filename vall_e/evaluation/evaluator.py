@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -16,9 +17,11 @@ from vall_e.audio.read import write_wav
 from vall_e.config.evaluation import EvaluationConfig
 from vall_e.config.sampling import SamplingConfig
 from vall_e.data.sample import Sample
-from vall_e.decoding.generate import Said, SpeechRequest, generate_speech
+from vall_e.decoding.generate import generate_speech
+from vall_e.decoding.request import Said, SpeechRequest
 from vall_e.models.vall_e import VallE
 from vall_e.text.languages import language_id
+from vall_e.text.tokenizer import Tokenizer
 
 from .mel_stft import MelStft
 from .naming import Place, SampleFiles, file_name
@@ -26,6 +29,7 @@ from .report import write_report
 from .result import EvaluationResult, PassResult, SampleResult, write_metrics
 from .spectrogram import draw_spectrograms
 from .undisturbed import undisturbed
+from .writing_down import write_down
 
 
 class Generate(Protocol):
@@ -40,11 +44,21 @@ class Evaluator:
     """Lets a model say what samples say and compares the two.
 
     Codes become waves by `codec`; `seed` decides what is drawn, and is the same at every step, so that successive
-    evaluations differ by the model alone. The metric's filters are built once, at the first evaluation.
+    evaluations differ by the model alone. With a `tokenizer` the model writes down the targets, too. The metric's
+    filters are built once, at the first evaluation.
     """
 
-    def __init__(self, codec: Codec, cfg: EvaluationConfig, seed: int, generate: Generate = generate_speech) -> None:
+    def __init__(
+        self,
+        codec: Codec,
+        cfg: EvaluationConfig,
+        seed: int,
+        generate: Generate = generate_speech,
+        *,
+        tokenizer: Tokenizer | None = None,
+    ) -> None:
         self._codec, self._cfg, self._seed, self._generate = codec, cfg, seed, generate
+        self._tokenizer = tokenizer
         self._rate = codec.identity.sample_rate
         self._mel_stft: MelStft | None = None
 
@@ -68,7 +82,7 @@ class Evaluator:
                     results.append(self._judge(sample, codes, files.place(sample, pass_name)))
                     progress.update()
                 if results:
-                    found[pass_name] = PassResult(samples=results)
+                    found[pass_name] = PassResult(samples=self._written_down(model, samples, results))
         result = EvaluationResult(
             folder=folder,
             step=step,
@@ -89,10 +103,17 @@ class Evaluator:
             spoken = self._generate(model, [_request(sample) for sample in batch], self._cfg.kwargs, self._seed)
             yield from ((sample, said.codes) for sample, said in zip(batch, spoken, strict=True))
 
+    def _written_down(self, model: VallE, samples: Sequence[Sample], results: list[SampleResult]) -> list[SampleResult]:
+        """The results with what the model writes of the targets."""
+        if self._tokenizer is None:
+            return results
+        written = write_down(model, samples, self._tokenizer, self._cfg.batch_size)
+        return [replace(result, written=one) for result, one in zip(results, written, strict=True)]
+
     def _judge(self, sample: Sample, codes: Tensor, place: Place) -> SampleResult:
         """Write the waves of a sample and compare them."""
         target, output = self._codec.decode(torch.from_numpy(sample.response)), self._codec.decode(codes.cpu())
-        prompt = self._codec.decode(torch.from_numpy(sample.prompt)) if len(sample.prompt) else torch.zeros(0)
+        prompt = self._codec.decode(torch.from_numpy(sample.heard)) if len(sample.heard) else torch.zeros(0)
         for file, wave in ((place.target, target), (place.output, output), (place.prompt, prompt)):
             if wave is not prompt or len(prompt):
                 write_wav(place.folder / file, wave.numpy(), self._rate)
@@ -123,7 +144,7 @@ class Evaluator:
 def _request(sample: Sample) -> SpeechRequest:
     return SpeechRequest(
         tokens=torch.from_numpy(sample.tokens),
-        prompt=torch.from_numpy(sample.prompt) if len(sample.prompt) else None,
+        prompt=torch.from_numpy(sample.heard) if len(sample.heard) else None,
         lang=language_id(sample.language),
     )
 

@@ -32,5 +32,6 @@ def write_report(result: EvaluationResult) -> None:
         result=result,
         sampling=asdict(result.sampling),
         meanings=PASSES,
+        writes=any(found.phoneme_error_rate is not None for found in result.passes.values()),
     )
     replace_text(result.page, page)

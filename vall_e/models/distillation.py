@@ -18,6 +18,7 @@ from vall_e.config.hyperparameters import HyperparametersConfig
 from vall_e.errors import ConfigError, WeightsError
 from vall_e.text import Tokenizer
 
+from .layerskip import NO_EXITS
 from .layout import ModelInput
 from .loss import LossOutput, Predicted, Predictions, is_learnt, per_sample_mean, predictions, read_heads
 from .vall_e import VallE
@@ -26,6 +27,8 @@ from .weights.weights_file import load_weights, read_metadata
 
 ROWS = ("text_tokens", "audio_tokens", "resp_levels", "langs", "tones", "tasks")
 """Settings of a model by which it embeds ids: a teacher has at least as many rows as its student."""
+ORDER = ("interleave", "causal_size")
+"""Switches by which the same codes are predicted in another order or at other places."""
 INPUTS = ("lang", "tone")
 """Capabilities that put a segment into every sequence."""
 
@@ -58,9 +61,18 @@ class Distillation:
             cfg.teacher_temperature,
         )
 
-    def __call__(self, model: VallE, inputs: Sequence[ModelInput], skipped: Collection[int] = ()) -> LossOutput:
-        """The loss of a batch by all layers of `model` but `skipped`; `parts` has `kl` or `mse` beside the others."""
-        output: LossOutput = model(inputs, skipped, keep_logits=True)
+    def __call__(
+        self,
+        model: VallE,
+        inputs: Sequence[ModelInput],
+        skipped: Collection[int] = (),
+        exits: Mapping[int, float] = NO_EXITS,
+    ) -> LossOutput:
+        """The loss of a batch by all layers of `model` but `skipped`; `parts` has `kl` or `mse` beside the others.
+
+        exits: see `VallE.forward`; their losses are hard ones.
+        """
+        output: LossOutput = model(inputs, skipped, exits, keep_logits=True)
         assert output.predicted is not None
         soft = self.share * self.temperature**2 * self._soft(model, inputs, output.predicted)
         parts = {name: (1 - self.share) * part for name, part in output.parts.items()} | {self.name: soft}
@@ -139,6 +151,11 @@ def input_problems(student: VallE, teacher: VallE) -> list[str]:
         f"its {name}={getattr(theirs, name)} is less than model.{name}={getattr(ours, name)}"
         for name in ROWS
         if getattr(theirs, name) < getattr(ours, name)
+    ]
+    found += [
+        f"its experimental.{name}={getattr(theirs.experimental, name)} is not the model's"
+        for name in ORDER
+        if getattr(theirs.experimental, name) != getattr(ours.experimental, name)
     ]
     differing = {c for c in INPUTS if (c in ours.capabilities) != (c in theirs.capabilities)}
     if differing and not ours.experimental.ignore_inputs_for_loss:

@@ -11,8 +11,10 @@ from torch import Generator, Tensor
 from vall_e.config.model import ModelConfig
 from vall_e.config.model_experimental import ModelExperimentalConfig
 
+from .interleaving import interleave
 from .layout import ModelInput, length_tokens
 from .masking import draw_mask, masking_chance
+from .prompt import Prompt
 from .tokens import NULL_TEXT
 
 
@@ -35,23 +37,32 @@ def level_pool(cfg: ModelConfig) -> list[int]:
 def draw_input(
     cfg: ModelConfig,
     text: Tensor,
-    prompt: Tensor,
+    prompt: Prompt,
     response: Tensor,
     lang: int,
     generator: Generator,
     task: str = "tts",
 ) -> ModelInput:
-    """A sample of `tts` or `len` for training: text int64 [N], prompt int [P, Q], response int [T, Q]."""
+    """A sample of a task for training: text int64 [N], prompt, response int [T, Q].
+
+    Nothing is drawn for `stt`, which hears the whole response and no prompt, and for `len`.
+    """
+    if task == "stt":
+        return ModelInput(task=task, text=text, response=response, lang=lang)
     if task == "len":
         return ModelInput(task=task, text=text, prompt=prompt, lang=lang, tone=0, length=length_tokens(len(response)))
+    if cfg.experimental.interleave:
+        codes = interleave(response, cfg.audio_tokens)
+        spoken = ModelInput(text=text, prompt=prompt, response=codes, lang=lang, tone=0)
+        return draw_condition(spoken, cfg.experimental, generator)
     level = draw_level(cfg, response.shape[1], generator)
     if _chance(masking_chance(cfg, level), generator):
         mask = draw_mask(len(response), cfg.experimental.masking_ratio, generator)
-        sample = ModelInput(text=text, prompt=prompt, response=response[:, :1], lang=lang, tone=0, mask=mask)
+        shown = ModelInput(task=task, text=text, prompt=prompt, response=response[:, :1], lang=lang, tone=0, mask=mask)
     else:
-        sample = ModelInput(text=text, level=level, prompt=prompt, response=response, lang=lang, tone=0)
-        sample = draw_response(sample, cfg.experimental, cfg.audio_tokens, generator)
-    return draw_condition(sample, cfg.experimental, generator)
+        shown = ModelInput(task=task, text=text, level=level, prompt=prompt, response=response, lang=lang, tone=0)
+        shown = draw_response(shown, cfg.experimental, cfg.audio_tokens, generator)
+    return draw_condition(shown, cfg.experimental, generator)
 
 
 def draw_level(cfg: ModelConfig, levels: int, generator: Generator) -> int:

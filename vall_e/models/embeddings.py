@@ -10,6 +10,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from vall_e.config.generations import LATEST
+from vall_e.config.model import ModelConfig
+
+from .tokens import LENGTH_TOKENS
+
 
 def response_tables(capabilities: Sequence[str], levels: int) -> list[str]:
     """Names of the response tables: `AR:a:a` reads and predicts level a, `NAR:i:j` reads up to i, predicts j."""
@@ -25,29 +30,71 @@ def has_extra_row(name: str) -> bool:
     return name.startswith("AR:") or name == "NAR:0:0"
 
 
-class CodeEmbedding(nn.Module):
-    """A family of tables, one per name."""
+def segment_tables(cfg: ModelConfig) -> dict[str, nn.Embedding]:
+    """Tables of everything but text and codes that the generation of the model has, by their names as parameters."""
+    rows = {
+        "lang": ("langs_emb", cfg.langs),
+        "task": ("tasks_emb", cfg.tasks),
+        "tone": ("tones_emb", cfg.tones),
+        "level": ("rvq_l_emb", cfg.resp_levels),
+        "len": ("len_emb", LENGTH_TOKENS),
+    }
+    named = [rows[kind] for kind in cfg.generation.tables]
+    return {name: nn.Embedding(count, cfg.dimensions.dim) for name, count in named}
 
-    def __init__(self, rows: Sequence[int], dim: int) -> None:
+
+def sums_mode(cfg: ModelConfig) -> str | None:
+    """How embeddings of several levels are summed (`prompt_levels`); None if they are not.
+
+    Before version 5 they always were: `graded`, and `whole` by models with RetNet's old layout, which are older still.
+    Models that interleave levels say them all at once, so that they hear a prompt `whole`, too.
+    """
+    flags = cfg.experimental
+    if cfg.version == LATEST:
+        mode = "whole" if flags.interleave else flags.audio_embedding_sums_mode.lower()
+        return mode if flags.audio_embedding_sums else None
+    is_old = cfg.arch_type.lower() == "retnet-hf" or flags.retnet_layout.lower() == "old"
+    return "whole" if is_old else "graded"
+
+
+class CodeEmbedding(nn.Module):
+    """A family of tables, one per name; `weighted` ones have a number each that vectors are multiplied by in sums."""
+
+    def __init__(self, rows: Sequence[int], dim: int, weighted: bool = False) -> None:
         super().__init__()
         self.embeddings = nn.ModuleList(nn.Embedding(n, dim) for n in rows)
+        self.weight = nn.ParameterList(nn.Parameter(torch.ones(1)) for _ in rows) if weighted else None
 
     def read(self, table: int, codes: Tensor) -> Tensor:
         """codes int [T] -> [T, d]."""
         vectors: Tensor = self.embeddings[table](codes.long())
         return vectors
 
+    def summand(self, table: int, codes: Tensor) -> Tensor:
+        """codes int [T] -> [T, d] as they are summed."""
+        vectors = self.read(table, codes)
+        return vectors if self.weight is None else vectors * self.weight[table]
+
     def read_sum(self, tables: Sequence[int], codes: Tensor) -> Tensor:
         """Sum over k of table `tables[k]` of level k: codes int [T, Q] -> [T, d]."""
-        return torch.stack([self.read(table, codes[:, level]) for level, table in enumerate(tables)]).sum(0)
+        return torch.stack([self.summand(table, codes[:, level]) for level, table in enumerate(tables)]).sum(0)
 
 
 def summed_levels(level: int, mode: str) -> int:
     """How many prior levels are summed for a target level.
 
-    `inclusive` sums all of them. `legacy` leaves the newest out from level 2 on, as the reference did until 2025-03.
+    `legacy` leaves the newest out from level 2 on, as the reference did until 2025-03; all others sum all of them.
     """
-    return max(1, level if mode == "inclusive" else level - 1)
+    return max(1, level - 1 if mode == "legacy" else level)
+
+
+def prompt_levels(level: int, levels: int, mode: str) -> int:
+    """How many of a prompt's levels are summed for a target level.
+
+    As many as of the response; but all of them for level 0 if `graded`, and for every level if `whole`.
+    """
+    is_whole = mode == "whole" or (mode == "graded" and level == 0)
+    return levels if is_whole else summed_levels(level, mode)
 
 
 def embed_prompt(tables: CodeEmbedding, codes: Tensor, level: int, sums: str | None) -> Tensor:
@@ -55,7 +102,7 @@ def embed_prompt(tables: CodeEmbedding, codes: Tensor, level: int, sums: str | N
     newest = max(level - 1, 0)
     if sums is None:
         return tables.read(newest, codes[:, newest])
-    return tables.read_sum(range(summed_levels(level, sums)), codes)
+    return tables.read_sum(range(prompt_levels(level, len(tables.embeddings), sums)), codes)
 
 
 def embed_response(tables: CodeEmbedding, codes: Tensor, level: int, sums: str | None) -> Tensor:
@@ -65,6 +112,14 @@ def embed_response(tables: CodeEmbedding, codes: Tensor, level: int, sums: str |
     if sums is None:
         return tables.read(level, codes[:, level - 1])
     return tables.read_sum(range(1, summed_levels(level, sums) + 1), codes)
+
+
+def embed_interleaved(tables: CodeEmbedding, codes: Tensor, levels: int) -> Tensor:
+    """Codes [C] of levels that take turns, level 0 first -> [C, d]: each level is read by its own table."""
+    places = torch.arange(len(codes), device=codes.device)
+    turns = [places[level::levels] for level in range(levels)]
+    vectors = torch.cat([tables.read(level, codes[turn]) for level, turn in enumerate(turns)])
+    return vectors[torch.cat(turns).argsort()]
 
 
 def embed_heard(tables: CodeEmbedding, codes: Tensor, levels: int, sums: str | None) -> Tensor:
@@ -77,5 +132,5 @@ def embed_heard(tables: CodeEmbedding, codes: Tensor, levels: int, sums: str | N
     for level in range(1 if sums is None else 0, levels - 1):
         weight = levels - 2 - level if sums == "legacy" else 1
         if weight:
-            total = total + weight * tables.read(level + 1, codes[:, level])
+            total = total + weight * tables.summand(level + 1, codes[:, level])
     return total

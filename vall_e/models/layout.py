@@ -1,17 +1,18 @@
 """What a sequence looks like: the one place that knows segments, positions, heads and targets of every task.
 
-A separator vector stands between consecutive segments (square brackets: only if the model has the capability):
+A separator vector stands between consecutive segments (square brackets: only if the model has the capability, and the
+level only from the fifth generation on):
 
-    tts   text · [lang] · level · prom · [tone] · resp
-    len   text · [lang] · level · prom · [tone] · len
-    stt   resp · [lang] · level · text
+    tts   text · [lang] · [level] · prom · [tone] · resp    (tts-c, ns, sr, tse, cse and nse, too)
+    len   text · [lang] · [level] · prom · [tone] · len
+    stt   resp · [lang] · [level] · text
 
 Axes: N text tokens, P prompt frames, T response frames, Q RVQ levels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -29,9 +30,10 @@ class ModelInput:
     """One sample as the model is shown it.
 
     text: int64 [N]; prompt: int [P, Q], pieces of a `Prompt`, or None; response: int [T, Q'], where training the stop
-    code or the level to be learnt is part of it; level: the RVQ level to be predicted; mask: bool [T], frames of level
-    0 hidden in masked decoding (NAR-len); dropped: bool [T], response frames whose embedding is replaced by the learnt
-    dropout vector; length: int64, digits of a length as `length_tokens` spells them, in the task `len`.
+    code or the level to be learnt is part of it, or int [C], code after code, where levels take turns; level: the RVQ
+    level to be predicted; mask: bool [T], frames of level 0 hidden in masked decoding (NAR-len); dropped: bool [T],
+    response frames whose embedding is replaced by the learnt dropout vector; length: int64, digits of a length as
+    `length_tokens` spells them, in the task `len`.
     """
 
     task: str = "tts"
@@ -57,11 +59,17 @@ class Segment:
 
 @dataclass(frozen=True)
 class Layout:
-    """Segments of one sequence in order, and the names of its output segment and head."""
+    """Segments of one sequence in order, and the names of its output segment and head.
+
+    causal_size: ids that are predicted in one step where they are predicted one after another; interleaved: levels that
+    take turns in the response, or 0.
+    """
 
     segments: tuple[Segment, ...]
     output: str
     head: str
+    causal_size: int = 1
+    interleaved: int = 0
 
     @property
     def length(self) -> int:
@@ -71,36 +79,56 @@ class Layout:
 
     @property
     def causal_head(self) -> bool:
-        """Whether a prediction is read one position before its target, not in place."""
+        """Whether a prediction is read before its target, not in place."""
         return not self.head.startswith("NAR:")
+
+    @property
+    def ahead(self) -> int:
+        """How many positions before its target a prediction is read."""
+        return self.causal_size if self.causal_head else 0
 
     def segment(self, name: str) -> Segment:
         """The segment called `name`; it is there."""
         return next(s for s in self.segments if s.name == name)
 
+    def turns(self, segment: Segment, level: int) -> Iterator[tuple[str, int, slice]]:
+        """Head, level and the ids of a segment that they predict: all, or those of each of the levels taking turns."""
+        if self.interleaved and segment.name == "resp" and self.output == "resp":
+            yield from ((f"AR:{q}:{q}", q, slice(q, None, self.interleaved)) for q in range(self.interleaved))
+        else:
+            yield self.head, level, slice(None)
 
-def lay_out(sample: ModelInput, capabilities: Collection[str]) -> Layout:
-    """The layout of a sample for a model of these capabilities."""
-    lengths = segment_lengths(sample, capabilities)
+
+def lay_out(
+    sample: ModelInput,
+    capabilities: Collection[str],
+    *,
+    level: bool = True,
+    causal_size: int = 1,
+    interleaved: int = 0,
+) -> Layout:
+    """The layout of a sample for a model of these capabilities, which is told the level or not."""
+    lengths = segment_lengths(sample, capabilities, level=level)
     segments, at = [], 0
     for name, length in lengths.items():
         segments.append(Segment(name, at, length))
         at += length + 1
-    return Layout(tuple(segments), list(lengths)[-1], head_name(sample))
+    return Layout(tuple(segments), list(lengths)[-1], head_name(sample), causal_size, interleaved)
 
 
-def segment_lengths(sample: ModelInput, capabilities: Collection[str]) -> dict[str, int]:
+def segment_lengths(sample: ModelInput, capabilities: Collection[str], *, level: bool = True) -> dict[str, int]:
     """Lengths of the segments by name, in order."""
     lang = {"lang": 1} if "lang" in capabilities and sample.lang is not None else {}
     tone = {"tone": 1} if "tone" in capabilities and sample.tone is not None else {}
+    told = {"level": 1} if level else {}
     frames = prompt_length(sample.prompt)
     prompt = {"prom": frames} if frames else {}
     response = {"resp": 0 if sample.response is None else len(sample.response)}
     if sample.task == "stt":
-        return response | lang | {"level": 1, "text": len(sample.text)}
+        return response | lang | told | {"text": len(sample.text)}
     if sample.task == "len":
         response = {"len": 0 if sample.length is None else len(sample.length)}
-    return {"text": len(sample.text)} | lang | {"level": 1} | prompt | tone | response
+    return {"text": len(sample.text)} | lang | told | prompt | tone | response
 
 
 def head_name(sample: ModelInput) -> str:
@@ -153,9 +181,9 @@ def segment_targets(sample: ModelInput, name: str, sums: bool) -> Tensor:
 
 
 def response_targets(sample: ModelInput) -> Tensor:
-    """Codes of the target level; in masked decoding only those that are hidden; none where it is the input (stt)."""
+    """Codes of the target level, or of all that are interleaved; of masked ones the hidden; none of an input (stt)."""
     assert sample.response is not None
     if sample.task == "stt":
         return torch.full((len(sample.response),), IGNORED)
-    codes = sample.response[:, sample.level].long()
+    codes = (sample.response if sample.response.ndim == 1 else sample.response[:, sample.level]).long()
     return codes if sample.mask is None else codes.masked_fill(~sample.mask, IGNORED)

@@ -74,8 +74,8 @@ def predictions(
 ) -> list[Predictions]:
     """Everything the batch predicts, segment by segment.
 
-    A causal head reads a prediction one position earlier, so the first id of a segment is read at the separator
-    before it. Inputs are ignored only for tasks that have an output of their own (tts, stt, len).
+    A causal head reads a prediction `causal_size` positions earlier: with one the first id of a segment is read at the
+    separator before it. With `ignore_inputs` the output segment alone is learnt, in every task.
     """
     found, offset = [], 0
     for index, (sample, layout) in enumerate(zip(samples, layouts, strict=True)):
@@ -83,11 +83,12 @@ def predictions(
             if ignore_inputs and segment.name != layout.output:
                 continue
             targets = segment_targets(sample, segment.name, sums)
-            rows = torch.arange(segment.start, segment.start + segment.length) - int(layout.causal_head)
-            learnt = (targets != IGNORED) & (rows >= 0)
-            if learnt.any():
-                row, target = offset + rows[learnt], targets[learnt]
-                found.append(Predictions(index, segment.name, layout.head, sample.level, row, target))
+            rows = torch.arange(segment.start, segment.start + segment.length) - layout.ahead
+            for head, level, turn in layout.turns(segment, sample.level):
+                learnt = (targets[turn] != IGNORED) & (rows[turn] >= 0)
+                if learnt.any():
+                    row, target = offset + rows[turn][learnt], targets[turn][learnt]
+                    found.append(Predictions(index, segment.name, head, level, row, target))
         offset += layout.length
     return found
 
@@ -168,12 +169,19 @@ def per_sample_mean(values: Sequence[Tensor], members: Mapping[int, Sequence[int
 
 
 def level_means(batch: Sequence[Predictions], losses: Sequence[Tensor]) -> dict[str, Tensor]:
-    """Mean loss of the response predictions of each RVQ level that the batch trains, and of masked ones of level 0.
+    """Mean loss of the output predictions of each RVQ level that the batch trains, and of each other kind of output.
 
-    Named `nll.level0`, ..., `nll.masked`.
+    Named `nll.level0`, ..., `nll.masked` for masked ones of level 0, `nll.stt` and `nll.len`.
     """
-    by_level: dict[str, list[Tensor]] = defaultdict(list)
+    by_kind: dict[str, list[Tensor]] = defaultdict(list)
     for entry, loss in zip(batch, losses, strict=True):
-        if entry.segment == "resp":
-            by_level["masked" if entry.head == MASKED_HEAD else f"level{entry.level}"].append(loss.detach())
-    return {f"nll.{name}": torch.cat(found).mean() for name, found in sorted(by_level.items())}
+        if (kind := output_kind(entry)) is not None:
+            by_kind[kind].append(loss.detach())
+    return {f"nll.{name}": torch.cat(found).mean() for name, found in sorted(by_kind.items())}
+
+
+def output_kind(entry: Predictions) -> str | None:
+    """`level0`, `masked`, `stt` or `len`; None for predictions of an input."""
+    if entry.segment == "resp":
+        return "masked" if entry.head == MASKED_HEAD else f"level{entry.level}"
+    return entry.head if (entry.head, entry.segment) in (("stt", "text"), ("len", "len")) else None

@@ -1,6 +1,6 @@
 """The codec language model: embeddings, a backbone, a head per RVQ level and task.
 
-Axes: S positions of all sequences together, d model width, V ids of a head.
+Axes: S positions of all sequences together, M predictions, d model width, V ids of a head.
 """
 
 from __future__ import annotations
@@ -18,16 +18,21 @@ from .backbones.architectures import build_backbone
 from .embeddings import (
     CodeEmbedding,
     embed_heard,
+    embed_interleaved,
     embed_prompt,
     embed_response,
     has_extra_row,
     response_tables,
+    segment_tables,
+    sums_mode,
 )
+from .heads import SINGLE, Heads, TiedHead, head_rows, tied_tables
+from .layerskip import NO_EXITS, with_early_exits
 from .layout import MASKED_HEAD, Layout, ModelInput, is_causal, lay_out, position_ids
 from .lora.adapter import Adapter
-from .loss import LossOutput, predictions, read_heads, reduce_loss, score, with_balance
+from .loss import LossOutput, Predicted, Predictions, predictions, read_heads, reduce_loss, score, with_balance
 from .prompt import pieces
-from .tokens import LENGTH_TOKENS, TASK_IDS
+from .tokens import TASK_IDS
 
 
 @dataclass(frozen=True)
@@ -51,74 +56,70 @@ def occupancy(packed: Packed) -> dict[str, Tensor]:
     return {"positions": torch.tensor(computed), "padding_waste": torch.tensor(waste)}
 
 
-class Heads(nn.Module):
-    """Linear maps d -> V, found by the name of a head."""
-
-    def __init__(self, rows: Mapping[str, int], dim: int) -> None:
-        super().__init__()
-        self.names = list(rows)
-        self.proj = nn.ModuleList(nn.Linear(dim, n) for n in rows.values())
-
-    def forward(self, name: str, hidden: Tensor) -> Tensor:
-        """Logits of `name`: [M, d] -> [M, V]."""
-        logits: Tensor = self.proj[self.names.index(name)](hidden)
-        return logits
-
-
-def head_rows(cfg: ModelConfig) -> dict[str, int]:
-    """How many ids each head predicts, by name, in order: those of the response tables, then stt, then len."""
-    tables = response_tables(cfg.capabilities, cfg.resp_levels)
-    rows = {table: cfg.audio_tokens + table.startswith("AR:") for table in tables}
-    if "ar" not in cfg.capabilities and "NAR:0:0" in rows:
-        rows["NAR:0:0"] += 1
-    return rows | {"stt": cfg.text_tokens} | ({"len": LENGTH_TOKENS} if "len" in cfg.capabilities else {})
-
-
 class VallE(nn.Module):
     """Predicts codes from text and a voice prompt, or text from speech.
 
-    Names of parameters are those of the published weights.
+    Names of parameters are those of the published weights. Which tables beside text and codes there are depends on the
+    generation.
     """
+
+    langs_emb: nn.Embedding
+    tasks_emb: nn.Embedding
+    tones_emb: nn.Embedding
+    rvq_l_emb: nn.Embedding
+    len_emb: nn.Embedding
 
     def __init__(self, cfg: ModelConfig) -> None:
         super().__init__()
         self.cfg = cfg
         flags, dim = cfg.experimental, cfg.dimensions.dim
         tables = response_tables(cfg.capabilities, cfg.resp_levels)
-        self.sums = flags.audio_embedding_sums_mode if flags.audio_embedding_sums else None
+        self.sums = sums_mode(cfg)
         self.stop = cfg.audio_tokens
+        self.tied = tied_tables(cfg)
         self.tables = tables
         self.adapters: dict[str, Adapter] = {}
         self.sep = nn.Parameter(torch.randn(dim))
         self.dropout_token = nn.Parameter(torch.randn(dim))
         self.text_emb = nn.Embedding(cfg.text_tokens, dim)
-        self.proms_emb = CodeEmbedding([cfg.audio_tokens] * cfg.resp_levels, dim)
-        self.resps_emb = CodeEmbedding([cfg.audio_tokens + has_extra_row(t) for t in tables], dim)
-        self.langs_emb = nn.Embedding(cfg.langs, dim)
-        self.tasks_emb = nn.Embedding(cfg.tasks, dim)
-        self.tones_emb = nn.Embedding(cfg.tones, dim)
-        self.rvq_l_emb = nn.Embedding(cfg.resp_levels, dim)
-        self.len_emb = nn.Embedding(LENGTH_TOKENS, dim)
+        weighted = cfg.generation.weighted
+        self.proms_emb = CodeEmbedding([cfg.audio_tokens] * cfg.resp_levels, dim, weighted)
+        self.resps_emb = CodeEmbedding([cfg.audio_tokens + has_extra_row(t) for t in tables], dim, weighted)
+        for name, table in segment_tables(cfg).items():
+            self.add_module(name, table)
         self.model = build_backbone(cfg)
         if flags.split_classifiers:
-            self.classifiers = Heads(head_rows(cfg), dim)
+            self.classifiers = Heads(head_rows(cfg), dim, self.tied)
         else:
-            self.classifier = nn.Linear(dim, cfg.audio_tokens + 1)
+            self.classifier = TiedHead(cfg.audio_tokens + 1) if self.tied else nn.Linear(dim, cfg.audio_tokens + 1)
+        for name in self.tied.values():
+            nn.init.normal_(self._table(name), std=dim**-0.5)
 
     def head_widths(self) -> dict[str, int]:
         """How many ids each head tells apart, by its name; one head for all has the same width under every name."""
         rows = head_rows(self.cfg)
         shared = not self.cfg.experimental.split_classifiers
-        return dict.fromkeys(rows, self.classifier.out_features) if shared else rows
+        return dict.fromkeys(rows, self.cfg.audio_tokens + 1) if shared else rows
 
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return self.sep.device
 
+    def lay_out(self, sample: ModelInput) -> Layout:
+        """The layout of a sample as this model reads it."""
+        flags, levels = self.cfg.experimental, self.cfg.resp_levels
+        return lay_out(
+            sample,
+            self.cfg.capabilities,
+            level="level" in self.cfg.generation.tables and not flags.interleave,
+            causal_size=flags.causal_size,
+            interleaved=levels if flags.interleave else 0,
+        )
+
     def pack(self, samples: Sequence[ModelInput]) -> Packed:
         """Embed samples and lay them end to end."""
-        layouts = tuple(lay_out(sample, self.cfg.capabilities) for sample in samples)
+        layouts = tuple(map(self.lay_out, samples))
         embedded = [self._embed(sample, layout) for sample, layout in zip(samples, layouts, strict=True)]
         unified = self.cfg.experimental.unified_position_ids
         positions = torch.cat([position_ids(layout, unified) for layout in layouts])
@@ -126,7 +127,9 @@ class VallE(nn.Module):
 
     def hidden(self, packed: Packed, within: Any = None, skipped: Collection[int] = ()) -> Tensor:
         """Run the backbone: [S, d]. `within` replaces what it is told of a pass, for decoding through a cache."""
-        return self._run(packed, self.within(packed.layouts) if within is None else within, skipped)[0]
+        within = self.within(packed.layouts) if within is None else within
+        hidden: Tensor = self.model(packed.embeddings, packed.positions, within, skipped)[0]
+        return hidden
 
     def within(self, layouts: Sequence[Layout]) -> Any:
         """What the backbone is told: each sequence sees itself, causally or as its head and the settings want it."""
@@ -135,29 +138,49 @@ class VallE(nn.Module):
 
     def logits(self, head: str, hidden: Tensor) -> Tensor:
         """Logits of a head by name: [M, d] -> [M, V]."""
-        if self.cfg.experimental.split_classifiers:
-            return self.classifiers(head, hidden)  # type: ignore[no-any-return]
-        shared: Tensor = self.classifier(hidden)
-        return shared
+        is_split = self.cfg.experimental.split_classifiers
+        own = self.classifiers.find(head) if is_split else self.classifier
+        table = self.tied.get(head if is_split else SINGLE)
+        logits: Tensor = own(hidden, self._table(table)) if table else own(hidden)
+        return logits
+
+    def _table(self, name: str) -> Tensor:
+        """Vectors of the embedding table `name`, rows [V, d]."""
+        vectors: Tensor = self.get_submodule(name).weight  # type: ignore[assignment]
+        return vectors
 
     def forward(
-        self, samples: Sequence[ModelInput], skipped: Collection[int] = (), keep_logits: bool = False
+        self,
+        samples: Sequence[ModelInput],
+        skipped: Collection[int] = (),
+        exits: Mapping[int, float] = NO_EXITS,
+        keep_logits: bool = False,
     ) -> LossOutput:
-        """The loss of a batch, by all layers but `skipped`; `keep_logits` adds what it was computed from."""
+        """The loss of a batch, by all layers but `skipped`; `keep_logits` adds what it was computed from.
+
+        exits: layers whose hidden states the heads read, too, and the weights of these losses.
+        """
         packed = self.pack(samples)
         ignore = self.cfg.experimental.ignore_inputs_for_loss
         wanted = predictions(samples, packed.layouts, sums=self.sums is not None, ignore_inputs=ignore)
-        hidden, balance = self._run(packed, self.within(packed.layouts), skipped)
-        predicted = read_heads(hidden, wanted, self.logits)
-        output = with_balance(reduce_loss(wanted, *score(predicted), self.cfg.loss_factors), balance)
+        states, balance = self.model.states(
+            packed.embeddings, packed.positions, self.within(packed.layouts), exits, skipped
+        )
+        last = max(states)
+        output, predicted = self._read(states[last], wanted)
+        parts = output.parts
+        output = with_early_exits(
+            output, exits, lambda layer: parts if layer == last else self._read(states[layer], wanted)[0].parts
+        )
+        output = with_balance(output, balance)
         output.stats |= occupancy(packed)
         output.predicted = predicted if keep_logits else None
         return output
 
-    def _run(self, packed: Packed, within: Any, skipped: Collection[int]) -> tuple[Tensor, list[Tensor]]:
-        """Hidden states [S, d], and what the backbone adds to the loss."""
-        found: tuple[Tensor, list[Tensor]] = self.model(packed.embeddings, packed.positions, within, skipped)
-        return found
+    def _read(self, hidden: Tensor, wanted: list[Predictions]) -> tuple[LossOutput, Predicted]:
+        """The loss from hidden states [S, d], and what it was computed from."""
+        predicted = read_heads(hidden, wanted, self.logits)
+        return reduce_loss(wanted, *score(predicted), self.cfg.loss_factors), predicted
 
     def _embed(self, sample: ModelInput, layout: Layout) -> Tensor:
         """One sequence: its segments with a separator between neighbours, [length, d]."""
@@ -198,6 +221,8 @@ class VallE(nn.Module):
         if sample.response is None or not len(sample.response):
             return self.sep.new_zeros(0, self.cfg.dimensions.dim)
         codes = sample.response.to(self.device)
+        if codes.ndim == 1:
+            return embed_interleaved(self.resps_emb, codes, self.cfg.resp_levels)
         if sample.task == "stt":
             return embed_heard(self.resps_emb, codes, self.cfg.resp_levels, self.sums)
         if sample.mask is not None:

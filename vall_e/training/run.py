@@ -208,7 +208,9 @@ def open_run(cfg: Config, folder: Path, ranks: Ranks = ALONE) -> Run:
         engine=open_engine(cfg, tokenizer, codec.identity, ranks),
         loader=open_loader(training, cfg.dataset, cfg.hyperparameters.batch_size, cfg.seed, ranks.rank, ranks.size),
         validation=SampleCursor(validation, cfg.seed),
-        evaluator=Evaluator(codec, cfg.evaluation, cfg.seed),
+        evaluator=Evaluator(
+            codec, cfg.evaluation, cfg.seed, tokenizer=tokenizer if "stt" in cfg.dataset.tasks else None
+        ),
         metrics=open_metrics_log(cfg, folder, project=RunFiles(cfg, folder).checkpoints.name) if ranks.first else None,
         writer=BackgroundWriter(),
         started=ranks.share(int(time.time())),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from vall_e.config.hub import weights_path
 from vall_e.config.schema import Config
 from vall_e.errors import WeightsError
 
@@ -51,7 +52,7 @@ class RunFiles:
 
         WeightsError if `trainer.load_state_dict` wants what was never exported.
         """
-        given, exported = self.cfg.weights and Path(self.cfg.weights), self.cfg.trainer.load_state_dict
+        given, exported = self.cfg.weights and weights_path(self.cfg.weights), self.cfg.trainer.load_state_dict
         if not self.adapters_alone:
             return self._there(self.weights) if exported else given or None
         if exported and not given:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from vall_e.audio import open_codec
 from vall_e.audio.codec import Codec
 from vall_e.config.schema import Config
 from vall_e.data.dataset import SpeechDataset
@@ -31,8 +33,16 @@ def open_split(cfg: Config, tokenizer: Tokenizer, codec: Codec, split: str) -> S
         if split == "validation" and not has_split(store, split):
             log.warning("%s has no validation speech: training speech is evaluated in its place", path)
             split = "training"
-    rate = codec.identity.frame_rate
-    return SpeechDataset(path, cfg.dataset, tokenizer, split, rate, cfg.seed, tolerant=cfg.silent_errors)
+    return SpeechDataset(
+        path,
+        cfg.dataset,
+        tokenizer,
+        split,
+        codec.identity.frame_rate,
+        cfg.seed,
+        tolerant=cfg.silent_errors,
+        open_codec=partial(open_codec, cfg.audio_backend, cfg.codec, cfg.dataset.reencode_device),
+    )
 
 
 def has_split(store: Store, split: str) -> bool:

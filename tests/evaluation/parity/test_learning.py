@@ -27,3 +27,12 @@ def test_loss_is_that_of_the_reference(expected: Loss, formula_weights: dict[str
     for factors, loss in (({}, expected.unified), (FACTORS, expected.split)):
         valle.cfg.loss_factors = factors
         assert float(reference_loss(valle, [learnt_input(expected.case)]).loss) == pytest.approx(loss, abs=3e-5)
+
+
+@torch.inference_mode()
+def test_accuracy_of_a_length_without_its_first_digit(formula_weights: dict[str, torch.Tensor]) -> None:
+    valle = model(formula_weights, True)
+    for factors, name, accuracy in (({}, "acc", 2 / 3), (FACTORS, "len.acc", 1.0)):
+        valle.cfg.loss_factors = factors
+        found = reference_loss(valle, [learnt_input("len")]).stats[name]
+        assert float(found) == pytest.approx(accuracy)

@@ -30,6 +30,7 @@ class BuiltinCodec:
             codebook_size=shape.entries,
             digest=hashlib.sha256(path.read_bytes()).hexdigest()[:16],
         )
+        self.reach = self._model.reach
 
     @torch.inference_mode()
     def encode(self, wave: Tensor) -> Tensor:

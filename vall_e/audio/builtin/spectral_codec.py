@@ -13,7 +13,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from vall_e.audio.codec import Reach
+
 from .residual_quantizer import ResidualQuantizer
+
+KERNEL = 7
+"""Frames that a convolution sees."""
 
 
 @dataclass(kw_only=True, frozen=True)
@@ -65,7 +70,7 @@ class ConvNeXtBlock(nn.Module):
 
     def __init__(self, width: int, expansion: int = 3) -> None:
         super().__init__()
-        self.depthwise = nn.Conv1d(width, width, 7, padding=3, groups=width)
+        self.depthwise = nn.Conv1d(width, width, KERNEL, padding=KERNEL // 2, groups=width)
         self.norm = nn.LayerNorm(width)
         self.up = nn.Linear(width, width * expansion)
         self.down = nn.Linear(width * expansion, width)
@@ -83,7 +88,7 @@ class ConvNeXt(nn.Module):
 
     def __init__(self, inputs: int, width: int, blocks: int, outputs: int) -> None:
         super().__init__()
-        self.embed = nn.Conv1d(inputs, width, 7, padding=3)
+        self.embed = nn.Conv1d(inputs, width, KERNEL, padding=KERNEL // 2)
         self.blocks = nn.Sequential(*(ConvNeXtBlock(width) for _ in range(blocks)))
         self.norm = nn.LayerNorm(width)
         self.project = nn.Linear(width, outputs)
@@ -123,6 +128,13 @@ class SpectralCodec(nn.Module):
         self.quantizer = ResidualQuantizer(shape.levels, shape.entries, shape.latent)
         self.decoder = ConvNeXt(shape.latent, shape.decoder_width, shape.decoder_blocks, shape.window + 2)
         self.head = InverseSTFT(shape)
+
+    @property
+    def reach(self) -> Reach:
+        """Half a kernel for each convolution, and the frames whose windows overlap."""
+        convolutions = KERNEL // 2 * (1 + self.shape.decoder_blocks)
+        overlap = self.shape.window // 2 // self.shape.hop
+        return Reach(before=convolutions + overlap - 1, behind=convolutions + overlap)
 
     def encode(self, wave: Tensor) -> Tensor:
         """wave [B, N], N a multiple of the hop -> codes int64 [B, N / hop, Q]."""

@@ -1,7 +1,9 @@
-"""Takes out settings that qualify what is switched off: they mean nothing, and this version has no code for them."""
+"""Takes out settings that qualify what is switched off, and so mean nothing."""
 
 from __future__ import annotations
 
+from vall_e.config.dataset import NOISY_TASKS
+from vall_e.config.generations import LATEST
 from vall_e.config.schema import Config
 
 from .composed import composed
@@ -12,6 +14,8 @@ JOINING = ("dataset.resps_append_p",)
 NOISE = ("dataset.noise_scale",)
 DISTILLATION = tuple(f"hyperparameters.teacher_{name}" for name in ("alpha", "temperature", "loss_fn"))
 LAYERS = ("optimizations.bitnet", "optimizations.fp8")
+SUMS = tuple(f"model.experimental.{name}" for name in ("audio_embedding_sums", "audio_embedding_sums_mode"))
+CODEC_TABLES = ("model.experimental.audio_embedding_mode",)
 SWAPPING = tuple(f"optimizations.{name}" for name in ("replace", "linear", "embedding", "optimizers"))
 
 
@@ -27,9 +31,12 @@ def drop_idle(done: Migration) -> None:
 def _idle(config: Config) -> dict[str, str]:
     """What each idle setting qualifies, by its dotted name."""
     dataset, swaps = config.dataset, config.optimizations
+    noisy = NOISY_TASKS & set(dataset.tasks)
     switched_off = (
+        (SUMS, config.model.version < LATEST, "sums of embeddings, which older generations always make in full"),
+        (CODEC_TABLES, config.model.version == LATEST, "tables of older generations, and version 5 never read it"),
         (JOINING, dataset.resps_max_samples == 1, "joined targets, and resps_max_samples is 1"),
-        (NOISE, not (dataset.noise or dataset.prompt_inject_noise), "noise, and there is none"),
+        (NOISE, not (dataset.prompt_inject_noise or noisy), "noise, and no task mixes it in"),
         (DISTILLATION, config.teacher is None, "distillation, and there is no teacher"),
         (
             LAYERS,

@@ -78,6 +78,7 @@ DROPPED = {
     "model._max_levels": "resp_levels says it",
     "model.experimental.interleave_pattern": "levels interleave frame by frame",
     "model.experimental.use_external_audio_embeddings": "embeddings are the model's own",
+    "model.experimental.tie_classifier_to_embedding": "it did nothing there, and ties heads here",
     "model.experimental.p_len_train": "the task len is drawn from dataset.tasks_list",
     "model.experimental.len_train_p": "the task len is drawn from dataset.tasks_list",
     "model.experimental.masking_ratio_fixed": "a fixed ratio is a number in masking_ratio",

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vall_e.models.layout import ModelInput, lay_out, position_ids
+from vall_e.models.layout import ModelInput, position_ids
 from vall_e.models.prompt import pieces
 from vall_e.models.vall_e import Packed, VallE
 from vall_e.models.weights.fit import fit
@@ -75,6 +75,6 @@ def reference_packed(model: VallE, samples: Sequence[ModelInput]) -> Packed:
     ids = []
     for sample, length in zip(samples, packed.lengths, strict=True):
         counted = replace(sample, prompt=tuple(p for p in pieces(sample.prompt) if not isinstance(p, str)))
-        told = position_ids(lay_out(counted, model.cfg.capabilities), unified=False)
+        told = position_ids(model.lay_out(counted), unified=False)
         ids.append(nn.functional.pad(told, (0, length - len(told)), value=1))
     return replace(packed, positions=torch.cat(ids))

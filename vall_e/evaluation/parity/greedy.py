@@ -10,9 +10,12 @@ import torch
 from torch import Tensor
 
 from vall_e.config.sampling import SamplingConfig
-from vall_e.decoding.autoregressive import decode_level_zero, seeded, transcribe
+from vall_e.decoding.autoregressive import decode_level_zero
 from vall_e.decoding.length import predict_lengths
 from vall_e.decoding.non_autoregressive import decode_levels
+from vall_e.decoding.reply import Reply
+from vall_e.decoding.sampling.dice import seeded
+from vall_e.decoding.transcribe import transcribe
 from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE
 
@@ -60,6 +63,6 @@ def ar_steps(fixture: Fixture) -> int:
     return max(told.values(), default=BATCH_AR_STEPS if fixture.batched else AR_STEPS)
 
 
-def likeliest(row: int, logits: Tensor, previous: Sequence[int]) -> int:
-    """The id of the highest logit."""
-    return int(logits.argmax())
+def likeliest(logits: Tensor, _replies: Sequence[Reply]) -> list[int]:
+    """The ids of the highest logits: [B, V]."""
+    return logits.argmax(-1).tolist()

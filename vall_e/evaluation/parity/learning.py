@@ -39,9 +39,9 @@ def reference_loss(model: VallE, samples: Sequence[ModelInput]) -> LossOutput:
 
 def without_first(entry: Predictions, layout: Layout) -> Predictions:
     """The predictions of a segment that the reference learns."""
-    if not layout.causal_head or len(entry.rows) < 2:
+    if len(entry.rows) < 2:
         return entry
-    return replace(entry, rows=entry.rows[1:], targets=entry.targets[1:])
+    return replace(entry, rows=entry.rows[layout.ahead :], targets=entry.targets[layout.ahead :])
 
 
 @torch.inference_mode()

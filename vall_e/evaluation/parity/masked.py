@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from vall_e.config.sampling import SamplingConfig
-from vall_e.decoding.autoregressive import seeded
 from vall_e.decoding.guidance import Guidance
 from vall_e.decoding.masked import blank, decode_masked
 from vall_e.decoding.non_autoregressive import decode_levels, frame_logits
+from vall_e.decoding.sampling.dice import seeded
 from vall_e.models.vall_e import VallE
 
 from .fixture import Array, Fixture
@@ -54,9 +54,9 @@ def decode(model: VallE, fixture: Fixture, steps: int, strength: float, *, whole
     sampling = SamplingConfig(
         max_steps=steps, ar_temperature=0.0, cfg_strength=strength, minimum_cfg_strength=0.0, remasking=False
     )
-    shown, generators = [prefix(given)], seeded(0, 1)
-    codes = decode_masked(model, shown, [blank(len(given.response), model.stop)], sampling, generators)
+    shown, dice = [prefix(given)], seeded(0, 1)
+    codes = decode_masked(model, shown, [blank(len(given.response), model.stop)], sampling, dice)
     if whole:
         upper = SamplingConfig(cfg_strength=strength, cfg_rescale=LEVELS_RESCALE)
-        codes = decode_levels(model, shown, codes, upper, generators)
+        codes = decode_levels(model, shown, codes, upper, dice)
     return codes[0].numpy().astype(np.int32)

@@ -16,11 +16,17 @@ from .mixtral import Mixtral
 from .retnet import RetNet
 from .transformer import Transformer
 
+
+def retnet(cfg: ModelConfig) -> RetNet:
+    """RetNet in the layout that the settings name."""
+    return RetNet(cfg, old=cfg.experimental.retnet_layout.lower() == "old")
+
+
 BACKBONES: dict[str, Callable[[ModelConfig], Backbone[Any]]] = {
     "llama": Llama,
     "mistral": Llama,
     "mixtral": Llama,
-    "retnet": RetNet,
+    "retnet": retnet,
     "retnet-hf": partial(RetNet, old=True),
     "transformer": Transformer,
     "bitnet": BitNet,

@@ -34,6 +34,6 @@ class AttentionBackbone(Backbone[Attention]):
         """See `Backbone`."""
         return PackedAttention(lengths, causal, self.attention_dropout if self.training else 0.0, self.kernel)
 
-    def cache(self, rows: int, places: int, like: Tensor) -> KVCache:
+    def cache(self, places: int, like: Tensor) -> KVCache:
         """See `Backbone`."""
-        return KVCache(len(self.stack), rows, self.kv_heads, places, self.head_width, like)
+        return KVCache(len(self.stack), self.kv_heads, places, self.head_width, like)

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from vall_e.config.model import ModelConfig
@@ -21,14 +22,22 @@ W_co = TypeVar("W_co", covariant=True)
 
 
 class Cache(Protocol[W_co]):
-    """What layers keep of each row between the steps of decoding."""
+    """What layers keep of each row between the steps of decoding. Rows are numbered from 0."""
 
-    def prefill(self, lengths: Sequence[int]) -> W_co:
-        """For a causal pass over the prefixes of all rows, end to end, which also fills the cache."""
+    def admit(self, lengths: Sequence[int]) -> W_co:
+        """For a causal pass over the prefixes of new rows, end to end, which follow those there are."""
         ...
 
     def step(self) -> W_co:
         """For a pass over one new position of each row, by which every row becomes one longer."""
+        ...
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Keep these rows, in this order; one may stand several times."""
+        ...
+
+    def again(self, count: int) -> W_co:
+        """For a pass of layers that have not seen them over the last `count` positions of each row, row by row."""
         ...
 
 
@@ -57,16 +66,20 @@ class Backbone(nn.Module, ABC, Generic[W]):
         """For a pass over whole sequences, each of which sees itself alone, causally or in full."""
 
     @abstractmethod
-    def cache(self, rows: int, places: int, like: Tensor) -> Cache[W]:
-        """An empty cache for rows of up to `places` positions, on the device and of the type of `like`."""
+    def cache(self, places: int, like: Tensor) -> Cache[W]:
+        """A cache without rows; each is to have about `places` positions, on the device and of the type of `like`."""
 
-    def enter(self, x: Tensor, positions: Tensor, within: W) -> tuple[Tensor, Any]:
-        """The input of the first layer, and what all layers share."""
-        return x, None
+    def enter(self, x: Tensor, positions: Tensor) -> Tensor:
+        """The input of the first layer from embeddings."""
+        return x
+
+    def shared(self, positions: Tensor, within: W) -> Any:
+        """What all layers share."""
+        return None
 
     @abstractmethod
     def leave(self, x: Tensor) -> Tensor:
-        """Hidden states from the output of the last layer."""
+        """Hidden states, normalised if the backbone does, from the output of the last layer or of one before it."""
 
     def forward(
         self, x: Tensor, positions: Tensor, within: W, skipped: Collection[int] = ()
@@ -75,16 +88,49 @@ class Backbone(nn.Module, ABC, Generic[W]):
 
         Layers in `skipped` are left out.
         """
+        x, losses = self.run(x, positions, within, range(len(self.stack)), skipped)
+        return self.leave(x), losses
+
+    def run(
+        self, x: Tensor, positions: Tensor, within: W, layers: range, skipped: Collection[int] = ()
+    ) -> tuple[Tensor, list[Tensor]]:
+        """A part of the layers: x [S, d] -> what the last of them puts out [S, d], before `leave`; balance losses.
+
+        x: embeddings for a part from layer 0 on, else the output of the layer before. Parts that follow each other,
+        told the same positions and `within`, compute what the whole does; each fills the cache for its own layers.
+        """
         checkpointing = self.checkpointing if self.training else Checkpointing()
-        x, shared = self.enter(x, positions, within)
-        losses: list[Tensor] = []
-        for index, layer in enumerate(self.stack):
+        x, positions = (tensor.to(self._device(layers)) for tensor in (x, positions))
+        x = self.enter(x, positions) if layers.start == 0 else x
+        shared, losses = self.shared(positions, within), list[Tensor]()
+        for index in layers:
             if index in skipped:
                 continue
-            output = checkpointing.run(layer, index, x, shared, within, index)
+            output = checkpointing.run(self.stack[index], index, x, shared, within, index)
             x, *balance = output if isinstance(output, tuple) else (output,)
             losses += balance
-        return self.leave(x), losses
+        return x, losses
+
+    def states(
+        self, x: Tensor, positions: Tensor, within: W, exits: Collection[int], skipped: Collection[int] = ()
+    ) -> tuple[dict[int, Tensor], list[Tensor]]:
+        """`forward` that looks in at early exits: hidden states [S, d] after each layer of `exits` and after the last.
+
+        A layer that is both skipped and an exit has the state of the layer before.
+        """
+        found: dict[int, Tensor] = {}
+        losses: list[Tensor] = []
+        begun = 0
+        for end in sorted({*(index + 1 for index in exits), len(self.stack)}):
+            x, balance = self.run(x, positions, within, range(begun, end), skipped)
+            found[end - 1], begun = self.leave(x), end
+            losses += balance
+        return found, losses
+
+    def _device(self, layers: range) -> torch.device:
+        """Where the first of these layers lies."""
+        index = min(layers.start, len(self.stack) - 1)
+        return next(self.stack[index].parameters()).device
 
     def compile_mlps(self, backend: str) -> None:
         """Compile the MLP of every layer with a backend of torch.compile, for any number of positions."""

@@ -64,9 +64,9 @@ class BitNet(AttentionBackbone):
         self.norm = nn.RMSNorm(size.dim, eps=EPSILON)
         draw_linears(self)
 
-    def enter(self, x: Tensor, positions: Tensor, within: Attention) -> tuple[Tensor, Rotation]:
-        """See `Backbone`: layers share the rotation."""
-        return x, rotary(positions, self.head_width)
+    def shared(self, positions: Tensor, within: Attention) -> Rotation:
+        """See `Backbone`: the rotation."""
+        return rotary(positions, self.head_width)
 
     def leave(self, x: Tensor) -> Tensor:
         """See `Backbone`: normalised."""

@@ -23,7 +23,7 @@ class CausalConvolution(nn.Conv1d):
     ) -> tuple[Tensor, Tensor]:
         """x [S, C] -> [S, C], and what a position after each sequence will see of it, [B, K - 1, C].
 
-        `last`: what one position of each row sees of those before; S = B.
+        `last`: what the next positions of each row, as many of all, see of those before.
         """
         if last is not None:
             return self._step(x, last)
@@ -33,6 +33,6 @@ class CausalConvolution(nn.Conv1d):
         return torch.cat(found), torch.stack([piece[len(piece) - before :] for piece in pieces])
 
     def _step(self, x: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
-        view = torch.cat([last, x[:, None]], 1)
-        out = (view * self.weight[:, 0].T).sum(1)
-        return out if self.bias is None else out + self.bias, view[:, 1:]
+        view, before = torch.cat([last, x.view(len(last), -1, x.shape[1])], 1), last.shape[1]
+        out = (view.unfold(1, before + 1, 1) * self.weight[:, 0]).sum(-1).flatten(0, 1)
+        return out if self.bias is None else out + self.bias, view[:, len(view[0]) - before :]

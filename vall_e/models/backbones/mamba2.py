@@ -61,20 +61,24 @@ class Mixer(nn.Module):
         begun = within.begun(layer)
         seen, last = self.conv1d(mixed, within.lengths, begun[0] if begun else None)
         with unrounded(x.device):
-            y, state = self._evolve(precise(silu(seen)), precise(sizes), within.lengths, begun)
+            y, state = self._evolve(precise(silu(seen)), precise(sizes), within, begun)
         within.keep(layer, (last, state))
         out: Tensor = self.out_proj(self.norm(y.to(x.dtype), gate))
         return out
 
-    def _evolve(self, seen: Tensor, sizes: Tensor, lengths: list[int], begun: State | None) -> tuple[Tensor, Tensor]:
+    def _evolve(self, seen: Tensor, sizes: Tensor, within: Recurrence, begun: State | None) -> tuple[Tensor, Tensor]:
         """y [S, E] and the states after it, [B, H, E / H, D]."""
         values, b, c = torch.split(seen, self.states, -1)
         values, sizes = values.reshape(len(values), len(self.D), -1), softplus(sizes + precise(self.dt_bias))
         told = (values * sizes[..., None], -sizes * precise(self.A_log).exp(), b, c)
         if begun is not None:
-            y, state = step(*told, begun[1])
+            state, found = begun[1], list[Tensor]()
+            for x, decay, key, query in within.steps(*told):
+                y, state = step(x, decay, key, query, state)
+                found.append(y)
+            y = torch.stack(found, 1).flatten(0, 1)
         else:
-            rows = [scan(*row) for row in zip(*(torch.split(part, lengths) for part in told), strict=True)]
+            rows = [scan(*row) for row in zip(*(torch.split(part, within.lengths) for part in told), strict=True)]
             y, state = torch.cat([y for y, _ in rows]), torch.stack([last for _, last in rows])
         return (y + values * precise(self.D)[:, None]).flatten(-2), state
 
@@ -108,9 +112,9 @@ class Mamba2(RecurrentBackbone):
             for layer in self.layers:
                 layer.get_parameter("mixer.out_proj.weight").div_(math.sqrt(len(self.layers)))
 
-    def enter(self, x: Tensor, positions: Tensor, within: Recurrence) -> tuple[Tensor, None]:
+    def enter(self, x: Tensor, positions: Tensor) -> Tensor:
         """See `Backbone`."""
-        return precise(x), None
+        return precise(x)
 
     def leave(self, x: Tensor) -> Tensor:
         """See `Backbone`: normalised, in the type of the weights."""

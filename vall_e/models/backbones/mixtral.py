@@ -101,9 +101,9 @@ class Mixtral(AttentionBackbone):
         self.norm = nn.RMSNorm(size.dim, eps=epsilon)
         draw_linears(self)
 
-    def enter(self, x: Tensor, positions: Tensor, within: Attention) -> tuple[Tensor, Rotation]:
-        """See `Backbone`: layers share the rotation."""
-        return x, rotary(positions, self.head_width, self.rope_base)
+    def shared(self, positions: Tensor, within: Attention) -> Rotation:
+        """See `Backbone`: the rotation."""
+        return rotary(positions, self.head_width, self.rope_base)
 
     def leave(self, x: Tensor) -> Tensor:
         """See `Backbone`: normalised."""

@@ -5,8 +5,9 @@ Axes: S positions of all sequences together, B rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,10 +19,10 @@ State = tuple[Tensor, ...]
 
 
 class Recurrence:
-    """A pass over sequences end to end, or over one new position of each row.
+    """A pass over sequences end to end, or over a few new positions of each row, as many of all.
 
     lengths: positions of each sequence; states: where layers keep their state, if it is asked for; seen: int64 [B],
-    positions of each row before this one, where there is but one.
+    positions of each row before the new ones, where sequences have begun.
     """
 
     def __init__(
@@ -35,37 +36,54 @@ class Recurrence:
         return self.states is not None
 
     def begun(self, layer: int) -> State | None:
-        """The state before a new position; None where sequences begin."""
+        """The state before new positions; None where sequences begin."""
         return self.states[layer] if self.states is not None and self.seen is not None else None
 
     def keep(self, layer: int, state: State) -> None:
-        """Keep the state after the pass."""
-        if self.states is not None:
-            self.states[layer] = state
+        """Keep the state after the pass; that of sequences that begin follows those of the rows there are."""
+        if self.states is None:
+            return
+        if self.seen is None and layer in self.states:
+            state = tuple(torch.cat(parts) for parts in zip(self.states[layer], state, strict=True))
+        self.states[layer] = state
 
     def places(self, device: torch.device) -> Tensor:
         """Place of each position in its sequence: int64 [S]."""
         if self.seen is not None:
-            return self.seen.to(device)
+            return (self.seen.to(device)[:, None] + torch.arange(self.lengths[0], device=device)).flatten()
         return torch.cat([torch.arange(length, device=device) for length in self.lengths])
+
+    def steps(self, *parts: Tensor) -> Iterator[tuple[Any, ...]]:
+        """Parts [S, ...] of a few new positions of each row, one position after another: [B, ...] each."""
+        return zip(*(by_row(part, len(self.lengths)).unbind(1) for part in parts), strict=True)
 
 
 class RecurrentCache:
     """The states of all layers, and how many positions of each row they are of."""
 
-    def __init__(self, rows: int, device: torch.device) -> None:
+    def __init__(self, device: torch.device) -> None:
         self.states: dict[int, State] = {}
-        self.seen = torch.zeros(rows, dtype=torch.int64, device=device)
+        self.seen = torch.zeros(0, dtype=torch.int64, device=device)
 
-    def prefill(self, lengths: Sequence[int]) -> Recurrence:
+    def admit(self, lengths: Sequence[int]) -> Recurrence:
         """See `Cache`."""
-        self.seen = torch.tensor(lengths, device=self.seen.device)
+        self.seen = torch.cat([self.seen, torch.tensor(lengths, device=self.seen.device)])
         return Recurrence(lengths, self.states)
 
     def step(self) -> Recurrence:
         """See `Cache`."""
-        now, self.seen = self.seen, self.seen + 1
-        return Recurrence([1] * len(now), self.states, now)
+        self.seen = self.seen + 1
+        return self.again(1)
+
+    def again(self, count: int) -> Recurrence:
+        """See `Cache`."""
+        return Recurrence([count] * len(self.seen), self.states, self.seen - count)
+
+    def select(self, rows: Sequence[int]) -> None:
+        """See `Cache`."""
+        kept = torch.tensor(rows, dtype=torch.int64, device=self.seen.device)
+        self.seen = self.seen[kept]
+        self.states = {layer: tuple(part[kept] for part in state) for layer, state in self.states.items()}
 
 
 class RecurrentBackbone(Backbone[Recurrence]):
@@ -82,9 +100,14 @@ class RecurrentBackbone(Backbone[Recurrence]):
         """See `Backbone`; `causal` has no say."""
         return Recurrence(lengths)
 
-    def cache(self, rows: int, places: int, like: Tensor) -> RecurrentCache:
+    def cache(self, places: int, like: Tensor) -> RecurrentCache:
         """See `Backbone`; it takes the same room whatever `places` is."""
-        return RecurrentCache(rows, like.device)
+        return RecurrentCache(like.device)
+
+
+def by_row(x: Tensor, rows: int) -> Tensor:
+    """Positions of rows end to end, as many of all: [S, ...] -> [rows, S / rows, ...]."""
+    return x.reshape(rows, -1, *x.shape[1:])
 
 
 def precise(x: Tensor) -> Tensor:

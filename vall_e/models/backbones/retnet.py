@@ -43,9 +43,12 @@ class Retention(nn.Module):
     def _retain(self, q: Tensor, k: Tensor, v: Tensor, within: Recurrence, layer: int) -> Tensor:
         decay = decays(self.heads, q.device)
         if (begun := within.begun(layer)) is not None:
-            out, left = retain_next(q, k, v, decay, begun[0], within.places(q.device))
+            left, found = begun[0], list[Tensor]()
+            for query, key, value, seen in within.steps(q, k, v, within.places(q.device)):
+                out, left = retain_next(query, key, value, decay, left, seen)
+                found.append(out)
             within.keep(layer, (left,))
-            return out
+            return torch.stack(found, 1).flatten(0, 1)
         queries, keys, values = (torch.split(part, within.lengths) for part in (q, k, v))
         if within.keeps:
             left = torch.stack([retained(*known, decay) for known in zip(keys, values, strict=True)])
@@ -119,9 +122,13 @@ class RetNet(RecurrentBackbone):
         if cfg.arch_type.lower() == "retnet-hf":
             self.embed_tokens = unused_table(cfg)
 
-    def enter(self, x: Tensor, positions: Tensor, within: Recurrence) -> tuple[Tensor, Rotation]:
-        """See `Backbone`: layers share the rotation."""
-        return dropout(x, self.rate, self.training), rotation(within.places(x.device), self.width)
+    def enter(self, x: Tensor, positions: Tensor) -> Tensor:
+        """See `Backbone`."""
+        return dropout(x, self.rate, self.training)
+
+    def shared(self, positions: Tensor, within: Recurrence) -> Rotation:
+        """See `Backbone`: the rotation."""
+        return rotation(within.places(positions.device), self.width)
 
     def leave(self, x: Tensor) -> Tensor:
         """See `Backbone`: normalised."""

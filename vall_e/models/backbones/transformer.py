@@ -95,9 +95,9 @@ class Transformer(AttentionBackbone):
         """See `Backbone`."""
         return self.blocks
 
-    def enter(self, x: Tensor, positions: Tensor, within: Attention) -> tuple[Tensor, None]:
+    def enter(self, x: Tensor, positions: Tensor) -> Tensor:
         """See `Backbone`."""
-        return x + sinusoids(positions, x.shape[-1]).to(x.dtype), None
+        return x + sinusoids(positions, x.shape[-1]).to(x.dtype)
 
     def leave(self, x: Tensor) -> Tensor:
         """See `Backbone`."""

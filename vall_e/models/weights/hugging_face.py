@@ -14,12 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vall_e.config.generations import LATEST
 from vall_e.config.model import ModelConfig
 from vall_e.errors import ConfigError
 from vall_e.models.backbones.llama import EPSILON, ROPE_BASE
 from vall_e.models.embeddings import response_tables
+from vall_e.models.heads import head_rows, head_tensors
 from vall_e.models.tokens import LENGTH_TOKENS, TASK_IDS, TEXT_BOS, TEXT_EOS
-from vall_e.models.vall_e import head_rows
 from vall_e.text import IpaTokenizer
 from vall_e.text.languages import LANGUAGE_IDS
 
@@ -56,6 +57,8 @@ def hugging_face(content: WeightsContent) -> HuggingFaceModel:
         raise ConfigError("hf=true needs weights with a tokenizer.json, and these have the naive tokenizer")
     if cfg.arch_type != "llama" or cfg.experts > 1:
         raise ConfigError(f"hf=true writes LLaMA layers, and these weights are of {cfg.full_name}")
+    if cfg.version != LATEST:
+        raise ConfigError(f"hf=true writes models of version {LATEST}, and these weights are of version {cfg.version}")
     if not cfg.experimental.split_classifiers:
         content = split_classifiers(content)
     ranges = list(token_ranges(cfg))
@@ -99,14 +102,13 @@ def _named(kind: str, ids: dict[str, int], count: int) -> list[str]:
 
 def _head(content: WeightsContent, ranges: list[TokenRange]) -> tuple[Tensor, Tensor]:
     """Weight [V, d] and bias [V] over all tokens."""
-    order, like = list(head_rows(content.config)), content.tensors["sep"]
+    like = content.tensors["sep"]
     weight = like.new_zeros(sum(len(part.tokens) for part in ranges), _dim(content))
     bias = like.new_full((len(weight),), NEVER)
     start = 0
     for part in ranges:
         if part.head is not None:
-            own = f"classifiers.proj.{order.index(part.head)}"
-            rows = content.tensors[f"{own}.weight"], content.tensors[f"{own}.bias"]
+            rows = tuple(content.tensors[name] for name in head_tensors(content.config, part.head))
             weight[start : start + len(rows[0])], bias[start : start + len(rows[1])] = rows
         start += len(part.tokens)
     return weight, bias

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vall_e.errors import ConfigError
-from vall_e.models.vall_e import head_rows
+from vall_e.models.heads import SINGLE, head_rows, head_tensors
 
 from .weights_file import WeightsContent
-
-SINGLE = "classifier."
 
 
 def split_classifiers(content: WeightsContent) -> WeightsContent:
@@ -20,12 +18,13 @@ def split_classifiers(content: WeightsContent) -> WeightsContent:
     experimental = content.config.experimental
     if experimental.split_classifiers:
         raise ConfigError("split_classifiers=true: the heads of these weights are split already")
-    weight, bias = content.tensors[f"{SINGLE}weight"], content.tensors[f"{SINGLE}bias"]
-    tensors = {name: tensor for name, tensor in content.tensors.items() if not name.startswith(SINGLE)}
+    weight, bias = (content.tensors[name] for name in head_tensors(content.config, SINGLE))
+    tensors = {name: tensor for name, tensor in content.tensors.items() if not name.startswith(f"{SINGLE}.")}
     for index, (head, rows) in enumerate(head_rows(content.config).items()):
         if rows > len(weight):
             raise ConfigError(f"split_classifiers=true: the head {head} has {rows} rows, the single one {len(weight)}")
         tensors[f"classifiers.proj.{index}.weight"] = weight[:rows].clone()
         tensors[f"classifiers.proj.{index}.bias"] = bias[:rows].clone()
-    config = replace(content.config, experimental=replace(experimental, split_classifiers=True))
+    flags = replace(experimental, split_classifiers=True, tie_classifier_to_embedding=False)
+    config = replace(content.config, experimental=flags)
     return replace(content, tensors=tensors, config=config)

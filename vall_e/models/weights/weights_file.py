@@ -10,28 +10,29 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from vall_e.atomic import replacing
 from vall_e.audio.codec import CodecIdentity
 from vall_e.config.model import ModelConfig
-from vall_e.config.model_experimental import ModelExperimentalConfig
-from vall_e.config.seal import problems, unavailable
 from vall_e.config.weights_format import is_pickled
 from vall_e.errors import WeightsError
+from vall_e.models.lora.tensors import base_state_dict
 from vall_e.models.swapping import checked_part, to_bitnet
 from vall_e.models.vall_e import VallE
 from vall_e.text import IpaTokenizer, NaiveTokenizer, Tokenizer
 
 from .content import WeightsContent as WeightsContent
 from .fit import fit
+from .folder import read_folder, read_folder_metadata
+from .model_settings import parse_model_config
 from .pickled import read_pickled, write_pickled
 from .published import is_published, published_content
+from .safetensors_file import read_safetensors
 
 FORMAT = 1
 
@@ -45,6 +46,14 @@ class LoadedWeights:
     tokenizer: Tokenizer
     codec: CodecIdentity
     step: int
+    bitnet: str = ""
+    """The part of the model whose linear layers are BitNet's."""
+
+    @property
+    def content(self) -> WeightsContent:
+        """What is written of it; adapters that the model may have are left out."""
+        told = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "model"}
+        return WeightsContent(tensors=base_state_dict(self.model), **told)
 
 
 def save_weights(
@@ -87,14 +96,13 @@ def load_weights(path: Path, device: torch.device) -> LoadedWeights:
     fit(model, content.tensors, path)
     if content.bitnet:
         to_bitnet(model, content.bitnet)
-    return LoadedWeights(model.to(device).eval(), content.config, content.tokenizer, content.codec, content.step)
+    told = {name: value for name, value in vars(content).items() if name != "tensors"}
+    return LoadedWeights(model.to(device).eval(), **told)
 
 
 def read_weights(path: Path) -> WeightsContent:
-    """Read a weights file. WeightsError if it is missing, foreign or damaged."""
+    """Read a weights file or a pretrained folder. WeightsError if it is missing, foreign or damaged."""
     metadata, tensors = read_tensors(path)
-    if "config" not in metadata:
-        raise WeightsError(f"weights={path} does not say which model it is: its metadata has no settings of one")
     try:
         if is_published(metadata):
             return published_content(path, metadata, tensors)
@@ -118,38 +126,20 @@ def read_tensors(
 ) -> tuple[dict[str, str], dict[str, Tensor]]:
     """Metadata, every value as JSON, and tensors of a weights file, on the CPU; its suffix says how it is read.
 
-    `key` is the setting that names the file; `bodies` is where a pickled one may have its tensors.
+    A folder is read as a pretrained one. `key` is the setting that names it; `bodies` is where pickled tensors may lie.
     """
+    if path.is_dir():
+        return read_folder(path, key)
     if not path.is_file():
         raise WeightsError(f"{key}={path}: no such file")
-    if is_pickled(path):
-        return read_pickled(path, key, bodies)
-    try:
-        with safe_open(path, framework="pt") as file:
-            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{key}={path} is not a safetensors file: {error}") from error
+    return read_pickled(path, key, bodies) if is_pickled(path) else read_safetensors(path, key)
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """Metadata of a weights file; of a safetensors file without reading its tensors."""
+    """Metadata of a weights file or folder; of safetensors without reading the tensors."""
+    if path.is_dir():
+        return read_folder_metadata(path)
     if is_pickled(path):
         return read_pickled(path, "weights")[0]
     with safe_open(path, framework="pt") as file:
         return file.metadata() or {}
-
-
-def parse_model_config(tree: dict[str, Any], path: Path) -> ModelConfig:
-    """Model settings from metadata; WeightsError for what this version does not know or allow."""
-    experimental = ModelExperimentalConfig(**_known(ModelExperimentalConfig, tree["experimental"], path))
-    config = ModelConfig(**(_known(ModelConfig, tree, path) | {"experimental": experimental}))
-    if found := [*problems(config, "model."), *unavailable(config, "model.")]:
-        raise WeightsError(f"weights={path} carries settings this version does not allow: " + "; ".join(found))
-    return config
-
-
-def _known(kind: type, tree: dict[str, Any], path: Path) -> dict[str, Any]:
-    names = {f.name for f in fields(kind)}
-    if unknown := sorted(set(tree) - names):
-        raise WeightsError(f"weights={path} carries the unknown setting {unknown[0]}: written by a newer version?")
-    return tree

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from vall_e.config.sampling import SamplingConfig
 
@@ -50,14 +50,27 @@ def _draw(sampling: SamplingConfig, temperature: float, min_temperature: float) 
     )
 
 
-def pick(logits: Tensor, draw: Draw, generator: Generator) -> Tensor:
-    """Draw one id per row: [M, V] -> int64 [M]."""
-    if draw.temperature <= 0:
-        return logits.argmax(-1)
-    filtered = keep_top_p(keep_top_k(keep_min_p(logits, draw.min_p), draw.top_k), draw.top_p)
-    heated = heat(filtered.float(), draw.temperature, draw.min_temperature)
-    probability = keep_top_no(heated, draw.top_no).softmax(-1).cpu()
-    return torch.multinomial(probability, 1, generator=generator)[:, 0].to(logits.device)
+def pick(logits: Tensor, draw: Draw, thrown: Tensor) -> Tensor:
+    """Draw one id per row: logits [M, V] and a number of [0, 1) for each, float64 [M] -> int64 [M].
+
+    It is the id in whose share of the ids' cumulative probability the number falls.
+    """
+    return logits.argmax(-1) if draw.temperature <= 0 else drawn(narrowed(logits, draw), thrown)
+
+
+def narrowed(logits: Tensor, draw: Draw) -> Tensor:
+    """The logits that are drawn from, behind filters and temperature: [M, V] -> float32 [M, V]."""
+    filtered = keep_top_p(keep_top_k(keep_min_p(logits, draw.min_p), draw.top_k), draw.top_p).float()
+    heated = heat(filtered, draw.temperature, draw.min_temperature) if draw.temperature > 0 else filtered
+    return keep_top_no(heated, draw.top_no)
+
+
+def drawn(logits: Tensor, thrown: Tensor) -> Tensor:
+    """Draw one id per row from all that is left: logits [M, V] and numbers float64 [M] -> int64 [M]."""
+    cumulative = logits.double().softmax(-1).cumsum(-1)
+    all_of_it = cumulative[:, -1:]
+    target = (thrown.to(logits.device)[:, None] * all_of_it).minimum(all_of_it.nextafter(torch.zeros_like(all_of_it)))
+    return torch.searchsorted(cumulative, target, right=True)[:, 0]
 
 
 def keep_min_p(logits: Tensor, share: float) -> Tensor:

@@ -6,10 +6,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Generator, Tensor
+from torch import Tensor
 
-from vall_e.decoding.penalties import common_ending, penalise_length, penalise_repetition, penalise_runs
-from vall_e.decoding.samplers import Draw, heat, keep_min_p, keep_top_k, keep_top_no, keep_top_p, pick
+from vall_e.decoding.sampling.dice import Dice
+from vall_e.decoding.sampling.draw import Draw, heat, keep_min_p, keep_top_k, keep_top_no, keep_top_p, pick
+from vall_e.decoding.sampling.penalties import common_ending, penalise_length, penalise_repetition, penalise_runs
 
 LOGITS = torch.tensor([2.0, 1.0, 0.0, -1.0, -2.0])
 logit_rows = st.lists(st.floats(-20, 20, width=32), min_size=1, max_size=30).map(torch.tensor)
@@ -19,8 +20,8 @@ def kept(logits: Tensor) -> list[int]:
     return logits.isfinite().nonzero().flatten().tolist()
 
 
-def seeded(seed: int = 0) -> Generator:
-    return Generator().manual_seed(seed)
+def thrown(count: int = 1, seed: int = 0) -> Tensor:
+    return Dice(seed).throw((0,), count)
 
 
 def test_used_ids_become_less_likely_once_each() -> None:
@@ -89,36 +90,36 @@ def test_top_k_rules_out_none_that_is_likelier_than_one_it_keeps(logits: Tensor,
 
 def test_temperature_0_takes_the_likeliest() -> None:
     rows = torch.stack([LOGITS, LOGITS.flip(0)])
-    assert pick(rows, Draw(temperature=0.0), seeded()).tolist() == [0, 4]
+    assert pick(rows, Draw(temperature=0.0), thrown(2)).tolist() == [0, 4]
 
 
 def test_a_seed_draws_the_same_again() -> None:
     rows = torch.zeros(50, 100)
-    assert pick(rows, Draw(temperature=1.0), seeded(3)).equal(pick(rows, Draw(temperature=1.0), seeded(3)))
-    assert not pick(rows, Draw(temperature=1.0), seeded(3)).equal(pick(rows, Draw(temperature=1.0), seeded(4)))
+    assert pick(rows, Draw(temperature=1.0), thrown(50, 3)).equal(pick(rows, Draw(temperature=1.0), thrown(50, 3)))
+    assert not pick(rows, Draw(temperature=1.0), thrown(50, 3)).equal(pick(rows, Draw(temperature=1.0), thrown(50, 4)))
 
 
 def test_draws_follow_the_probabilities() -> None:
-    drawn = pick(LOGITS.expand(20_000, 5), Draw(temperature=1.0), seeded())
+    drawn = pick(LOGITS.expand(20_000, 5), Draw(temperature=1.0), thrown(20_000))
     shares = torch.bincount(drawn, minlength=5) / 20_000
     torch.testing.assert_close(shares, LOGITS.softmax(-1), atol=0.015, rtol=0)
 
 
 def test_temperature_flattens_and_sharpens() -> None:
     rows = LOGITS.expand(5_000, 5)
-    shares = [float((pick(rows, Draw(temperature=t), seeded()) == 0).float().mean()) for t in (0.3, 1.0, 3.0)]
+    shares = [float((pick(rows, Draw(temperature=t), thrown(5_000)) == 0).float().mean()) for t in (0.3, 1.0, 3.0)]
     assert shares == sorted(shares, reverse=True)
     assert shares[0] > 0.9
 
 
 def test_draws_stay_within_the_filters() -> None:
     rows = LOGITS.expand(500, 5)
-    assert set(pick(rows, Draw(temperature=5.0, top_k=2), seeded()).tolist()) == {0, 1}
-    assert set(pick(rows, Draw(temperature=5.0, top_p=0.6), seeded()).tolist()) == {0}
+    assert set(pick(rows, Draw(temperature=5.0, top_k=2), thrown(500)).tolist()) == {0, 1}
+    assert set(pick(rows, Draw(temperature=5.0, top_p=0.6), thrown(500)).tolist()) == {0}
 
 
 def test_half_precision_logits_can_be_drawn_from() -> None:
-    assert int(pick(LOGITS[None].half(), Draw(temperature=1.0, top_k=1, top_p=0.9), seeded())) == 0
+    assert int(pick(LOGITS[None].half(), Draw(temperature=1.0, top_k=1, top_p=0.9), thrown())) == 0
 
 
 def test_length_makes_stopping_harder_or_easier_whatever_the_sign() -> None:
@@ -182,4 +183,4 @@ def test_every_combination_of_filters_leaves_something_to_draw(
     logits: Tensor, temperature: float, coldest: float, share: float, k: int, p: float
 ) -> None:
     draw = Draw(temperature=temperature, min_temperature=coldest, min_p=share, top_k=k, top_p=p, top_no=share)
-    assert 0 <= int(pick(logits[None], draw, seeded())) < len(logits)
+    assert 0 <= int(pick(logits[None], draw, thrown())) < len(logits)

@@ -12,6 +12,20 @@ from vall_e.config.sampling import SamplingConfig
 LONGEST_RUN = 50
 
 
+def penalises(sampling: SamplingConfig) -> bool:
+    """Whether any penalty is on."""
+    repetition = sampling.repetition_penalty != 1.0 or sampling.repetition_penalty_decay != 0.0
+    return repetition or sampling.length_penalty != 0.0 or sampling.dry_multiplier != 0.0
+
+
+def penalise_each(logits: Tensor, histories: Sequence[Sequence[int]], stop: int, sampling: SamplingConfig) -> Tensor:
+    """The penalties of sequences that have said their histories: logits [B, V] -> [B, V]."""
+    if not penalises(sampling):
+        return logits
+    rows = zip(logits.unbind(), histories, strict=True)
+    return torch.stack([penalise(row, history, stop, sampling) for row, history in rows])
+
+
 def penalise(logits: Tensor, previous: Sequence[int], stop: int, sampling: SamplingConfig) -> Tensor:
     """The penalties of level 0 in their order, of which each is off by default: logits [V] -> [V]."""
     logits = penalise_repetition(logits, previous, sampling.repetition_penalty, sampling.repetition_penalty_decay)

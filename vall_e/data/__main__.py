@@ -1,0 +1,54 @@
+"""`python -m vall_e.data [PATH ...] [key=value ...]`: show what a dataset holds, and what the tasks make of it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+
+from vall_e.config.conf_dir import conf_dir
+from vall_e.config.schema import Config
+from vall_e.config.startup import starts
+from vall_e.config.versions import VERSION_BASE
+from vall_e.launch import launch
+
+STORE = "dataset.hdf5_name"
+SUFFIXES = (".h5", ".hdf5")
+
+
+@hydra.main(config_path=conf_dir(), config_name="data", **VERSION_BASE)
+@starts(needs=("tokenizer", "dataset"))
+def run(cfg: Config) -> None:
+    """Show one dataset."""
+    from vall_e.audio import open_codec
+    from vall_e.data.looking.look import look
+
+    codec = open_codec(cfg.audio_backend, cfg.codec, cfg.device)
+    look(cfg, codec, Path(HydraConfig.get().runtime.output_dir))
+
+
+def with_paths(arguments: Sequence[str]) -> list[str]:
+    """The command line with paths of datasets as the settings they stand for; several are a job each."""
+    paths = [argument for argument in arguments if _is_path(argument)]
+    rest = [argument for argument in arguments if argument not in paths]
+    if not paths:
+        return rest
+    named = ",".join("'" + path.replace("'", "\\'") + "'" for path in paths)
+    return [*rest, f"{STORE}={named}", *(["--multirun"] if len(paths) > 1 else [])]
+
+
+def _is_path(argument: str) -> bool:
+    return "=" not in argument and (Path(argument).suffix in SUFFIXES or Path(argument).is_file())
+
+
+def main() -> None:
+    """Entry point of `vall-e-data`."""
+    sys.argv[1:] = with_paths(sys.argv[1:])
+    launch(run, "data")
+
+
+if __name__ == "__main__":
+    main()

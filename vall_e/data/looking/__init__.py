@@ -1,0 +1,1 @@
+"""Showing a dataset: numbers, pictures and sounds."""

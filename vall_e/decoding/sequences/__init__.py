@@ -1,0 +1,1 @@
+"""Sequences that grow through a cache: by an id a step, by several, by levels in turn, by drafts."""
