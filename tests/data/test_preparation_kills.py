@@ -12,7 +12,6 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,6 @@ from .tones import EnergyCodec
 
 KILLS = int(os.environ.get("VALL_E_KILLS", "5"))
 RECORDINGS = 8
-SIMILAR = 2 if find_spec("vall_e.data.similar") else 0
 
 
 class SlowCodec(EnergyCodec):
@@ -70,7 +68,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def settings(corpus: Path, store: Path) -> Config:
     return Config(
         dataset=DatasetConfig(source=str(corpus), hdf5_name=str(store)),
-        preparation=PreparationConfig(transcribe="bursts", slice_over=1.0, trim_silence=True, similar_top_k=SIMILAR),
+        preparation=PreparationConfig(transcribe="bursts", slice_over=1.0, trim_silence=True, similar_top_k=2),
     )
 
 
@@ -177,8 +175,6 @@ STEPS: dict[str, Callable[[random.Random], Callable[[], None]]] = {
 
 @pytest.mark.parametrize("step", list(STEPS))
 def test_a_kill_in_any_step_changes_nothing(corpus: Path, in_peace: dict[str, Any], tmp_path: Path, step: str):
-    if step == "features" and not SIMILAR:
-        pytest.skip("there is nowhere to keep similar utterances")
     cfg = settings(corpus, tmp_path / "s.h5")
     assert killed(cfg, STEPS[step](random.Random(step)))
     run(cfg)

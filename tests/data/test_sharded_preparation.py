@@ -69,7 +69,6 @@ def test_a_multirun_over_shards_makes_the_dataset(tmp_path: Path, monkeypatch: p
 
 
 def test_a_dataset_in_several_files_is_the_same_and_only_changed_files_are_written(tmp_path: Path):
-    pytest.importorskip("vall_e.data.shards")
     lines = make_source(tmp_path / "c")
     cfg = settings(tmp_path / "c", tmp_path / "s.h5")
     cfg.preparation.utterances_per_file = 5

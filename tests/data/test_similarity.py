@@ -19,6 +19,7 @@ from vall_e.config.schema import Config
 from vall_e.data import similarity
 from vall_e.data.prepare import prepare
 from vall_e.data.similarity import AcousticVectors, similar_utterances
+from vall_e.data.store import Store
 from vall_e.errors import AudioError, ConfigError
 
 from .tones import EnergyCodec, make_source
@@ -109,9 +110,6 @@ def test_x_vectors_of_a_speaker_encoder(tmp_path: Path):
 
 
 def test_a_dataset_is_given_similar_utterances(tmp_path: Path):
-    pytest.importorskip("vall_e.data.similar")
-    from vall_e.data.store import Store
-
     class LatentEnergies(EnergyCodec):
         def latents(self, codes: torch.Tensor) -> torch.Tensor:
             return torch.stack([codes[:, 0].float(), torch.full((len(codes),), 100.0)], dim=1)

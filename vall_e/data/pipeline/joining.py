@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from vall_e.text import Tokenizer
 
 from ..manifest import Manifest
+from ..similar import write_similar
+from ..similar_file import similar_path
 from ..store import Store
 from .job import Job, Marked, Outcome
 from .neighbours import similar_rows
@@ -82,10 +84,9 @@ def _write(job: Job, marks: Sequence[int], symbols: UnknownSymbols | None) -> No
 
 def _compare(job: Job, kept: Sequence[Marked], report: PrepareReport) -> None:
     """Keep similar utterances, unless those of this very dataset are kept already: its report tells."""
-    if not job.cfg.similar_top_k or earlier_report(report.path).get("plan") == report.plan:
+    is_kept = similar_path(report.path).is_file() and earlier_report(report.path).get("plan") == report.plan
+    if is_kept or not job.cfg.similar_top_k:
         return
-    from ..similar import write_similar
-
     speakers, splits = [piece.speaker for piece, _ in kept], [piece.split for piece, _ in kept]
     journal = job.workshop.journal("features")
     found = similar_rows([mark for _, mark in kept], speakers, splits, job.finished, job.models, job.cfg, journal)

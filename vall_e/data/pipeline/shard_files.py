@@ -8,6 +8,7 @@ from pathlib import Path
 from vall_e.audio.codec import CodecIdentity
 
 from ..finished import FinishedWork
+from ..shards import join_shards
 from .journal import key_of
 from .pack import pack
 from .phonemes import UnknownSymbols
@@ -26,8 +27,6 @@ def pack_files(
 
     The files are named by what they hold. Those of an earlier state are removed when the index has been replaced.
     """
-    from ..shards import join_shards
-
     folder = path.with_name(f"{path.name}.shards")
     files = []
     for start in range(0, len(kept), each):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from vall_e.audio.codec import Codec, CodecIdentity
+from vall_e.audio.codec import Codec, CodecIdentity, Reach
 from vall_e.config.codec import CODEC_FACTS, AudioBackend
 from vall_e.errors import AudioError
 
 
 class StoredCodes:
     """A codec of which name and sizes are known."""
+
+    reach = Reach(before=None, behind=0)
 
     def __init__(self, identity: CodecIdentity) -> None:
         self.identity = identity
