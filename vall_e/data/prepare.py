@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,8 +23,6 @@ from .pipeline.whisper import Transcriber, WhisperTranscriber
 from .pipeline.workshop import Workshop
 
 __all__ = ["PART_SIZE", "PrepareReport", "prepare"]
-
-log = logging.getLogger(__name__)
 
 # An interruption costs at most this many utterances.
 PART_SIZE = 128
@@ -67,8 +64,6 @@ def _manifest(cfg: Config) -> Manifest:
         raise DataError("dataset.source is not set: name a folder with recordings")
     path = Path(cfg.dataset.source)
     manifest = read_corpus(path, cfg.dataset, cfg.preparation)
-    for one in manifest.rejected:
-        log.warning("%s is left out: %s", one.id, one.reason)
     if not manifest.entries:
         report = PrepareReport(path=path)
         report.leave_out(manifest.rejected, [])

@@ -34,8 +34,6 @@ def join(job: Job, manifest: Manifest, tokenizer: Tokenizer | None) -> PrepareRe
             return _unfinished(report, outcome)
         if not outcome.kept:
             raise nothing_left(report, len(manifest.entries) + len(manifest.rejected))
-        for one in outcome.dropped:
-            log.warning("%s is left out: %s", one.id, one.reason)
         _pack(job, outcome.kept, report, tokenizer)
         _compare(job, outcome.kept, report)
         _count(outcome.kept, report, job.codec.identity.frame_rate)

@@ -29,7 +29,7 @@ class Tally:
     def add(self, seconds: float) -> None:
         """Count one."""
         self.utterances += 1
-        self.seconds = round(self.seconds + seconds, 4)
+        self.seconds += seconds
 
 
 @dataclass(kw_only=True)
@@ -98,7 +98,10 @@ class PrepareReport:
         """Keep it as JSON beside the dataset."""
         path = report_path(self.path)
         totals = {"hours": round(self.hours, 6), "speakers": len(self.by_speaker)}
-        told = {**totals, **asdict(self), "path": str(self.path)}
+        told: dict[str, Any] = {**totals, **asdict(self), "path": str(self.path)}
+        for name in ("by_speaker", "by_language", "by_split"):
+            for tally in told[name].values():
+                tally["seconds"] = round(tally["seconds"], 4)
         told["dropped"] = [{"id": name, "reason": reason} for name, reason in self.dropped]
         replace_text(path, json.dumps(told, indent=1, ensure_ascii=True) + "\n")
         return path
