@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -279,3 +280,11 @@ def test_links_in_a_circle_end(corpus: Path):
     sound(corpus, "a/1.wav")
     (corpus / "a/again").symlink_to(corpus)
     assert [e.id for e in read(corpus).entries] == ["corpus/a/1"]
+
+
+def test_pipes_and_links_to_nowhere_hold_nothing_up(corpus: Path):
+    sound(corpus, "a/1.wav")
+    (corpus / "a/2.wav").symlink_to("nowhere.wav")
+    for name in ("a/1.txt", "a/3.wav", "data.csv", "x.h5", "x.enc", "meta.jsonl"):
+        os.mkfifo(corpus / name)
+    assert found(read(corpus)) == [("corpus/a/1", None, None, "training"), ("corpus/a/2", None, None, "training")]

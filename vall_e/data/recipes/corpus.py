@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from functools import cached_property
@@ -9,6 +10,8 @@ from pathlib import Path, PurePosixPath
 
 from vall_e.audio.media import MEDIA_SUFFIXES
 from vall_e.errors import DataError
+
+log = logging.getLogger(__name__)
 
 AUDIO_SUFFIXES = MEDIA_SUFFIXES | {
     f".{name}" for name in ("wav", "flac", "ogg", "oga", "opus", "mp3", "aif", "aiff", "au", "caf", "w64")
@@ -59,16 +62,27 @@ class Corpus:
 
 def _walk(root: Path) -> Iterator[str]:
     """Relative paths of the files below `root`; links to folders are followed, but no folder is entered twice."""
-    entered = set()
-    for folder, folders, files in os.walk(root, followlinks=True):
-        here = Path(folder).stat()
+    waiting, entered = [(root, "")], set()
+    while waiting:
+        folder, inside = waiting.pop()
+        here = folder.stat()
         if (here.st_dev, here.st_ino) in entered:
-            folders.clear()
             continue
         entered.add((here.st_dev, here.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        inside = Path(folder).relative_to(root).as_posix()
-        yield from (name if inside == "." else f"{inside}/{name}" for name in files if not name.startswith("."))
+        for entry in _entries(folder):
+            if entry.is_dir():
+                waiting.append((Path(entry.path), f"{inside}{entry.name}/"))
+            elif entry.is_file() or not Path(entry.path).exists():  # a link to nowhere is named by who reads it
+                yield f"{inside}{entry.name}"
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if not entry.name.startswith(".")]
+    except OSError as error:
+        log.warning("%s is left out: it cannot be read (%s)", folder, error.strerror)
+        return []
 
 
 def refusal(path: str) -> str | None:
