@@ -125,8 +125,10 @@ def test_ljspeech(corpus: Path):
         "metadata.csv",
         'LJ001-0001|No. 5 "x|Number five "x\nLJ001-0002|Two.|\nLJ001-0003|Gone.|Gone.\nnonsense\n',
     )
+    sound(corpus, "wavs/extra.wav")
     manifest = read(corpus)
     assert manifest.recipe == "ljspeech"
+    assert manifest.unlisted == ["wavs/extra.wav"]
     assert [(e.id, e.text) for e in manifest.entries] == [
         ("corpus/corpus/LJ001-0001", 'Number five "x'),
         ("corpus/corpus/LJ001-0002", "Two."),

@@ -46,12 +46,14 @@ class ManifestEntry:
 
 @dataclass
 class Manifest:
-    """What a corpus holds: recordings, or codes of `codec` in their place, and rows that cannot be used."""
+    """What a corpus holds: recordings, or codes of `codec` in their place, rows that cannot be used, and audio files
+    that no row names."""
 
     recipe: str
     codec: str | None = None
     entries: list[ManifestEntry] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
+    unlisted: list[str] = field(default_factory=list)
 
 
 def read_corpus(source: Path, cfg: DatasetConfig, preparation: PreparationConfig) -> Manifest:
@@ -64,14 +66,18 @@ def read_corpus(source: Path, cfg: DatasetConfig, preparation: PreparationConfig
     recipe = open_recipe(preparation.recipe, corpus)
     manifest = Manifest(recipe.name, recipe.codec)
     settling = _Settling(source, corpus.root, cfg, preparation)
+    listed: set[str] = set()
     for row in recipe.rows(corpus):
         if isinstance(row, Rejected):
             manifest.rejected.append(row)
             continue
+        listed.add(row.path)
         try:
             manifest.entries.append(settling.entry(row))
         except DataError as error:
             manifest.rejected.append(Rejected(row.where, str(error)))
+    rejected = {one.id for one in manifest.rejected}
+    manifest.unlisted = [name for name in map(str, corpus.audio) if name not in listed and name not in rejected]
     return manifest
 
 

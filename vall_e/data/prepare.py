@@ -66,7 +66,7 @@ def _manifest(cfg: Config) -> Manifest:
     manifest = read_corpus(path, cfg.dataset, cfg.preparation)
     if not manifest.entries:
         report = PrepareReport(path=path)
-        report.leave_out(manifest.rejected, [])
+        report.leave_out(manifest.rejected, [], [])
         raise nothing_left(report, len(manifest.rejected))
     return manifest
 

@@ -28,7 +28,7 @@ def foresee(job: Job, manifest: Manifest) -> PrepareReport:
             dropped.append(found)
         elif found:
             _foresee(found, report, dropped)
-    report.leave_out(manifest.rejected, dropped)
+    report.leave_out(manifest.rejected, dropped, manifest.unlisted)
     left = job.left([piece for entry in entries for piece in job.pieces(entry)])
     counts = {
         "transcribe": len(job.transcription.pending(entries)),

@@ -28,7 +28,7 @@ def join(job: Job, manifest: Manifest, tokenizer: Tokenizer | None) -> PrepareRe
             job.reload()
         outcome = job.outcome(manifest.entries)
         report = PrepareReport(path=job.workshop.store, recipe=manifest.recipe, encoded=job.encoded)
-        report.leave_out(manifest.rejected, outcome.dropped)
+        report.leave_out(manifest.rejected, outcome.dropped, manifest.unlisted)
         report.plan = job.plan(manifest.entries)
         if outcome.missing:
             return _unfinished(report, outcome)

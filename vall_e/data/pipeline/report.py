@@ -34,10 +34,13 @@ class Tally:
 
 @dataclass(kw_only=True)
 class PrepareReport:
-    """What a dataset holds after preparation. `encoded` counts the utterances this run had to make, `dropped` lists
-    those that could not be used as (id, reason), rows of the corpus among them as (line, reason), and `unknown_symbols`
-    the utterances whose phonemes hold a symbol that the tokenizer has not. `missing` counts those that other jobs are
-    still to make: with any of them there is no dataset yet."""
+    """What a dataset holds after preparation.
+
+    `encoded` counts the utterances this run had to make. `dropped` lists those that could not be used as (id, reason),
+    rows of the corpus among them as (line, reason), `unlisted` the audio files that no row names. `unknown_symbols` are
+    the utterances whose phonemes hold a symbol that the tokenizer has not. `missing` counts the utterances that other
+    jobs are still to make: with any of them there is no dataset yet.
+    """
 
     path: Path
     recipe: str = ""
@@ -46,6 +49,7 @@ class PrepareReport:
     missing: int = 0
     dropped: list[tuple[str, str]] = field(default_factory=list)
     dropped_in: dict[str, int] = field(default_factory=dict)
+    unlisted: list[str] = field(default_factory=list)
     by_speaker: dict[str, Tally] = field(default_factory=dict)
     by_language: dict[str, Tally] = field(default_factory=dict)
     by_split: dict[str, Tally] = field(default_factory=dict)
@@ -74,8 +78,9 @@ class PrepareReport:
         for tallies, name in ((self.by_speaker, speaker), (self.by_language, language), (self.by_split, split)):
             tallies.setdefault(name, Tally()).add(seconds)
 
-    def leave_out(self, rejected: list[Rejected], dropped: list[Dropped]) -> None:
-        """Take in what cannot be used."""
+    def leave_out(self, rejected: list[Rejected], dropped: list[Dropped], unlisted: list[str]) -> None:
+        """Take in what cannot be used, and audio that nothing names."""
+        self.unlisted = unlisted
         self.dropped = [*((one.id, one.reason) for one in rejected), *((one.id, one.reason) for one in dropped)]
         steps = ["read"] * len(rejected) + [one.step for one in dropped]
         self.dropped_in = dict(Counter(steps))
@@ -91,6 +96,7 @@ class PrepareReport:
         for name, tally in self.by_language.items():
             yield f"  {name}: {tally.utterances} utterances, {tally.seconds / 3600:.2f} h"
         yield from _list("left out", [f"{name}: {reason}" for name, reason in self.dropped])
+        yield from _list("audio files that the corpus does not list", self.unlisted)
         symbols = [f"{s!r} (U+{ord(s):04X}): {len(ids)} x, {ids[0]}" for s, ids in self.unknown_symbols.items()]
         yield from _list("symbols the tokenizer does not know", symbols)
 

@@ -70,10 +70,22 @@ def _walk(root: Path) -> Iterator[str]:
             continue
         entered.add((here.st_dev, here.st_ino))
         for entry in _entries(folder):
-            if entry.is_dir():
+            kind = _kind(entry)
+            if kind == "folder":
                 waiting.append((Path(entry.path), f"{inside}{entry.name}/"))
-            elif entry.is_file() or not Path(entry.path).exists():  # a link to nowhere is named by who reads it
+            elif kind == "file":
                 yield f"{inside}{entry.name}"
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    """folder, file, or other for what blocks or never ends when it is read."""
+    try:
+        if entry.is_dir() or entry.is_file():
+            return "folder" if entry.is_dir() else "file"
+        entry.stat()
+    except OSError:
+        return "file"  # a link to nowhere: who reads it names it
+    return "other"
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
