@@ -1,4 +1,4 @@
-"""`python -m vall_e.prepare dataset.source=FOLDER`: turn speech and transcripts into the HDF5 dataset of training."""
+"""`python -m vall_e.prepare dataset.source=FOLDER`: turn recordings into the HDF5 dataset of training."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from vall_e.launch import launch
 @starts()
 def run(cfg: Config) -> None:
     """Prepare `dataset.source` into `dataset.hdf5_name`."""
-    from vall_e.audio import open_codec
     from vall_e.data.prepare import prepare
+    from vall_e.text import open_tokenizer
 
-    prepare(cfg, open_codec(cfg.audio_backend, cfg.codec, cfg.device))
+    prepare(cfg, tokenizer=open_tokenizer(cfg.tokenizer, cfg.tokenizer_path))
 
 
 def main() -> None:

@@ -35,6 +35,14 @@ def test_speech_becomes_codes_and_a_wave_again(folder: Path, samples: int) -> No
     assert codec.decode(codes[:0]).shape == (0,)
 
 
+def test_latents_are_what_the_codes_stand_for(folder: Path) -> None:
+    codec = open_codec(AudioBackend.encodec, CodecConfig(path=str(folder)), "cpu")
+    codes = codec.encode(torch.rand(3_200, generator=torch.Generator().manual_seed(0)) - 0.5)
+    books = [layer.codebook.embed for layer in transformers.EncodecModel.from_pretrained(folder).quantizer.layers[:8]]
+    expected = sum(book[codes[:, level].long()] for level, book in enumerate(books))
+    torch.testing.assert_close(codec.latents(codes), expected)
+
+
 def test_the_identity_tells_weights_apart(folder: Path, tmp_path: Path) -> None:
     codec, again = (open_codec(AudioBackend.encodec, CodecConfig(path=str(folder)), "cpu") for _ in range(2))
     assert codec.identity == again.identity

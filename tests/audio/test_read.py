@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vall_e.audio.read import Wave, read_audio, write_wav
-from vall_e.errors import AudioError
+from vall_e.errors import AudioError, MissingExtra
 
 
 def tone(hertz: float = 440, seconds: float = 1.0, rate: int = 24_000, gain: float = 0.25) -> Wave:
@@ -107,3 +108,53 @@ def test_a_written_wave_is_as_readable_as_any_new_file(tmp_path: Path) -> None:
     write_wav(tmp_path / "out.wav", tone(), 24_000)
     modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("plain", "out.wav")}
     assert len(modes) == 1
+
+
+def test_formats_of_the_extra_media_name_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "a.g722").write_bytes(bytes(100))
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(
+        MissingExtra, match=r"reading \.g722 files needs the package 'av': pip install 'vall_e\[media\]'"
+    ):
+        read_audio(tmp_path / "a.g722", 16_000)
+
+
+def test_g722_is_read_with_the_extra_media(tmp_path: Path):
+    pytest.importorskip("av", reason="the extra media is not installed")
+    (tmp_path / "a.g722").write_bytes(bytes(range(256)) * 100)
+    assert len(read_audio(tmp_path / "a.g722", 16_000)) == 2 * 25_600
+    assert len(read_audio(tmp_path / "a.g722", 16_000, span=(0.5, 1.25))) == 12_000
+    with pytest.raises(AudioError, match="allowed: 1 s"):
+        read_audio(tmp_path / "a.g722", 16_000, longest=1.0)
+
+
+@pytest.mark.parametrize("suffix", ["m4a", "mp4", "aac", "webm", "wma"])
+@pytest.mark.parametrize(
+    "content", [b"", b"no media", b"#EXTM3U\n#EXTINF:9,\nwhole.wav\n", b"ffconcat version 1.0\nfile whole.wav\n"]
+)
+def test_what_is_no_media_is_named_and_a_playlist_is_not_followed(tmp_path: Path, suffix: str, content: bytes):
+    pytest.importorskip("av", reason="the extra media is not installed")
+    write_wav(tmp_path / "whole.wav", tone(), 24_000)
+    (tmp_path / f"a.{suffix}").write_bytes(content)
+    with pytest.raises(AudioError, match=rf"a\.{suffix}: (not a readable audio file|holds no audio)"):
+        read_audio(tmp_path / f"a.{suffix}", 16_000)
+
+
+def test_a_span_is_what_lies_there(tmp_path: Path):
+    wave = np.linspace(-0.5, 0.5, 16_000, dtype=np.float32)
+    soundfile.write(tmp_path / "a.wav", wave, 16_000, subtype="FLOAT")
+    np.testing.assert_array_equal(read_audio(tmp_path / "a.wav", 16_000, span=(0.25, 0.5)), wave[4_000:8_000])
+    np.testing.assert_array_equal(read_audio(tmp_path / "a.wav", 16_000, span=(0.9, 5.0)), wave[14_400:])
+    with pytest.raises(AudioError, match="holds no audio"):
+        read_audio(tmp_path / "a.wav", 16_000, span=(2.0, 3.0))
+
+
+def test_a_file_that_was_cut_short_is_named(tmp_path: Path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(1_000, np.float32), 16_000)
+    content = (tmp_path / "a.wav").read_bytes()
+    (tmp_path / "a.wav").write_bytes(content[:-500])
+    with pytest.raises(AudioError, match="is cut short, 500 bytes are missing"):
+        read_audio(tmp_path / "a.wav", 16_000)
+    streamed = content[:40] + b"\xff\xff\xff\xff" + content[44:]
+    (tmp_path / "a.wav").write_bytes(streamed)
+    assert len(read_audio(tmp_path / "a.wav", 16_000)) == 1_000

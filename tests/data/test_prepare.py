@@ -54,7 +54,7 @@ def test_a_store_holds_every_line_of_the_manifest(tmp_path: Path):
     assert len(utterances[0].codes) == 50
     assert np.all(np.diff(utterances[0].codes[:, 0]) >= -1)
     assert all(u.phonemes and u.phonemes != u.text for u in utterances)
-    assert list((tmp_path / "out").iterdir()) == [report.path]
+    assert set((tmp_path / "out").iterdir()) == {report.path, tmp_path / "out/s.report.json"}
 
 
 @pytest.mark.parametrize("calls", [0, 1, 4, 7, 11])
@@ -74,7 +74,7 @@ def test_a_killed_preparation_goes_on_and_gives_the_same_store(tmp_path: Path, c
     report = prepare(cfg, codec, part_size=3)
     assert codec.encoded == report.encoded == 12 - calls // 2 * 2
     assert_same_store(tmp_path / "s.h5", tmp_path / "whole.h5")
-    assert not (tmp_path / "s.h5.parts").exists()
+    assert not (tmp_path / "s.h5.work").exists()
 
 
 def test_an_error_of_the_codec_keeps_what_is_finished(tmp_path: Path):
@@ -91,7 +91,7 @@ def test_a_damaged_part_is_made_again(tmp_path: Path, caplog: pytest.LogCaptureF
     cfg = config(tmp_path, tmp_path / "s.h5")
     with pytest.raises(RuntimeError):
         prepare(cfg, FailingCodec(5, kill=False), part_size=2)
-    part = tmp_path / "s.h5.parts/0.h5"
+    part = tmp_path / "s.h5.work/parts/00000-of-00001-000000.h5"
     part.write_bytes(part.read_bytes()[:1000])
     assert prepare(cfg, EnergyCodec()).encoded == 10
     assert str(part) in caplog.text

@@ -15,7 +15,8 @@ from vall_e.audio.read import read_audio
 from vall_e.config.codec import AudioBackend, CodecConfig
 from vall_e.config.dataset import DatasetConfig
 from vall_e.config.model import ModelConfig
-from vall_e.data.manifest import ManifestEntry, read_manifest
+from vall_e.config.preparation import PreparationConfig
+from vall_e.data.manifest import ManifestEntry, read_corpus
 from vall_e.data.sample import Sample
 from vall_e.models.vall_e import VallE
 from vall_e.text import open_tokenizer
@@ -36,7 +37,7 @@ def speech(codec: Codec) -> Speech:
     tokenizer = open_tokenizer(None, None)
 
     def sample(entry: ManifestEntry) -> Sample:
-        wave = read_audio(entry.audio, codec.identity.sample_rate)[: int(SECONDS * codec.identity.sample_rate)]
+        wave = read_audio(entry.audio.open(), codec.identity.sample_rate)[: int(SECONDS * codec.identity.sample_rate)]
         codes = codec.encode(torch.from_numpy(wave)).numpy()
         return Sample(
             task="tts",
@@ -49,7 +50,8 @@ def speech(codec: Codec) -> Speech:
             response=codes,
         )
 
-    return [sample(entry) for entry in read_manifest(Path(vall_e.__file__).parent / "sample", DatasetConfig())[:4]]
+    corpus = read_corpus(Path(vall_e.__file__).parent / "sample", DatasetConfig(), PreparationConfig())
+    return [sample(entry) for entry in corpus.entries[:4]]
 
 
 @pytest.fixture

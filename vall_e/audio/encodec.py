@@ -42,6 +42,12 @@ class EncodecCodec:
         wave: Tensor = self._model.decode(frames, [None]).audio_values[0, 0].cpu()
         return wave
 
+    @torch.inference_mode()
+    def latents(self, codes: Tensor) -> Tensor:
+        """int [T, Q'] -> the sums of their codebook vectors, float32 [T, 128]."""
+        summed: Tensor = self._model.quantizer.decode(codes.to(self._device, torch.int64).T[:, None])[0].T.cpu()
+        return summed
+
 
 def load_encodec(path: str | None) -> Any:
     """The model from a folder, or from the hub on first use: 93 MB, cached there, HF_HUB_OFFLINE honoured."""

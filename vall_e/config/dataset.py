@@ -36,7 +36,7 @@ TASK_ROWS = {"tts": 1, "tts-c": 2, "stt": 9, "len": 1, "ns": 3, "sr": 4, "tse": 
 class DatasetConfig:
     """Which speech is trained on, and how samples and prompts are drawn from it."""
 
-    source: str | None = setting(None, "Folder with meta.jsonl and audio that `vall_e.prepare` reads.")
+    source: str | None = setting(None, "Folder of recordings that `vall_e.prepare` reads by `preparation.recipe`.")
     hdf5_name: str = setting("data.h5", "The prepared dataset, an HDF5 file; relative to the working folder.")
     use_hdf5: bool = setting(True, "Read samples from the HDF5 file.", needs="reading of single code files")
     training: list[str] = setting([], "Speakers to train on, as patterns over group/speaker; [] takes all.")

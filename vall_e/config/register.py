@@ -20,6 +20,7 @@ from .lora import LoraConfig
 from .model import ModelConfig
 from .optimizations import OptimizationsConfig
 from .plot import PlotConfig
+from .preparation import PreparationConfig
 from .resolvers import register_resolvers
 from .schema import Config
 from .search_path import InstalledFragments
@@ -34,6 +35,7 @@ SCHEMAS: dict[str, type] = {
     "lora": LoraConfig,
     "model": ModelConfig,
     "optimizations": OptimizationsConfig,
+    "preparation": PreparationConfig,
     "trainer": TrainerConfig,
 }
 

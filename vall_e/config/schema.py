@@ -15,6 +15,7 @@ from .inference import InferenceConfig
 from .lora import LoraConfig
 from .model import GPU_ATTENTIONS, ModelConfig
 from .optimizations import OptimizationsConfig
+from .preparation import PreparationConfig
 from .setting import setting
 from .trainer import Backend, TrainerConfig, WeightDtype
 from .weights_format import WEIGHTS_FORMATS
@@ -44,6 +45,7 @@ class Config:
     sample_rate: int = setting(24_000, "Samples per second of the codec's waveform.", at_least=8_000)
     codec: CodecConfig = setting(CodecConfig, "The neural codec's facts.")
     dataset: DatasetConfig = setting(DatasetConfig, "The speech.")
+    preparation: PreparationConfig = setting(PreparationConfig, "How recordings become a dataset.")
     model: ModelConfig = setting(ModelConfig, "The language model.")
     loras: dict[str, LoraConfig] = setting({}, "Adapters by name: +lora@loras.NAME=OPTION.")
     hyperparameters: HyperparametersConfig = setting(HyperparametersConfig, "The optimisation.")

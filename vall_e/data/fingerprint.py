@@ -9,27 +9,21 @@ from dataclasses import asdict
 
 from vall_e.audio.codec import CodecIdentity
 
-from .manifest import ManifestEntry
+from .pipeline.piece import Piece
 from .store_format import CONTENT_VERSION
 
 
-def fingerprints(entries: Iterable[ManifestEntry], codec: CodecIdentity) -> list[int]:
-    """64-bit fingerprints of the version of contents, the codec, each manifest line and the size of its audio file."""
+def fingerprints(pieces: Iterable[Piece], codec: CodecIdentity) -> list[int]:
+    """64-bit fingerprints of the version of contents, the codec, what is said where, and the size of the audio."""
     common = hashlib.sha256(_canonical([CONTENT_VERSION, asdict(codec)]))
     found = []
-    for entry in entries:
+    for piece in pieces:
         own = common.copy()
-        own.update(_canonical([entry.id, entry.speaker, entry.split, entry.language, entry.text, _size(entry)]))
+        said = [piece.id, piece.speaker, piece.split, piece.language, piece.text, piece.audio.size()]
+        own.update(_canonical([*said, *([piece.span, piece.phonemes] if piece.span or piece.phonemes else [])]))
         found.append(int.from_bytes(own.digest()[:8], "little"))
     return found
 
 
 def _canonical(values: object) -> bytes:
     return json.dumps(values, sort_keys=True).encode()
-
-
-def _size(entry: ManifestEntry) -> int:
-    try:
-        return entry.audio.stat().st_size
-    except OSError:
-        return -1

@@ -1,9 +1,8 @@
-"""Work that earlier runs of the preparation have finished: the store itself, and the parts of an interrupted run."""
+"""Utterances that earlier runs of the preparation have encoded: in the store itself, and in parts beside it."""
 
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,22 +17,27 @@ log = logging.getLogger(__name__)
 
 
 class FinishedWork:
-    """Finds finished utterances by fingerprint, in the store `path` and in the small stores of `path`.parts.
+    """Finds finished utterances by fingerprint, in the store `path` and in the small stores of the folder `parts`.
 
     A store that cannot be read is a DataError: it is not overwritten. A part that cannot be read is left out with a
     warning. Only one file is open at a time, however many parts there are.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._folder = path.with_name(f"{path.name}.parts")
+    def __init__(self, path: Path, parts: Path, writer: str) -> None:
+        self._path, self._folder, self._writer = path, parts, writer
         self._places: dict[int, tuple[Store, int]] = {}
+        self._known: set[Path] = set()
+        self._next_number = 0
         self._current: Store | None = None
-        self._next_part = 0
-        if path.exists():
-            self._add(Store(path))
-        for part in sorted(self._folder.glob("*.h5"), key=lambda part: part.stem.zfill(12)):
-            self._add_old_part(part)
+        self.reload()
+
+    def reload(self) -> None:
+        """Take in what other jobs have finished."""
+        if self._path.exists():
+            self._add(Store(self._path))
+        for part in sorted(self._folder.glob("*.h5")):
+            if part not in self._known:
+                self._add_old_part(part)
 
     def __contains__(self, fingerprint: int) -> bool:
         return fingerprint in self._places
@@ -48,11 +52,11 @@ class FinishedWork:
 
     def next_part(self) -> Path:
         """A name that no part has yet."""
-        return self._folder / f"{self._next_part}.h5"
+        return self._folder / f"{self._writer}-{self._next_number:06d}.h5"
 
     def add_part(self, path: Path) -> None:
         """Take in a part just written."""
-        self._next_part = int(path.stem) + 1
+        self._know(path)
         self._add(Store(path))
 
     def store_holds(self, fingerprints: Sequence[int]) -> bool:
@@ -61,11 +65,6 @@ class FinishedWork:
             return False
         with Store(self._path) as store:
             return np.array_equal(store.column("fingerprint"), np.array(fingerprints, np.uint64))
-
-    def remove_parts(self) -> None:
-        """Delete the parts, once the store holds them."""
-        self.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def close(self) -> None:
         """Close what is open."""
@@ -78,13 +77,20 @@ class FinishedWork:
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         self.close()
 
+    def _know(self, part: Path) -> None:
+        self._known.add(part)
+        writer, _, number = part.stem.rpartition("-")
+        if writer == self._writer:
+            self._next_number = max(self._next_number, int(number) + 1)
+
     def _add(self, store: Store) -> None:
         with store:
             for row, fingerprint in enumerate(store.column("fingerprint").tolist()):
                 self._places[fingerprint] = (store, row)
 
     def _add_old_part(self, part: Path) -> None:
+        self._know(part)
         try:
-            self.add_part(part)
+            self._add(Store(part))
         except (DataError, ValueError) as error:
             log.warning("Part %s of an earlier run is left out: %s", part, error)

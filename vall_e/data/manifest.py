@@ -1,103 +1,172 @@
-"""The manifest `meta.jsonl`: one line an utterance, beside the audio it names."""
+"""The recordings of a corpus, with speaker, language and split of each settled."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+import os
+import re
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
-from typing import Any
 
 from vall_e.config.dataset import DatasetConfig
 from vall_e.config.path_name import path_name
+from vall_e.config.preparation import PreparationConfig
 from vall_e.errors import DataError
+from vall_e.text.languages import VOICES
 
+from .audio_source import AudioFile, AudioSource, CodesSource
+from .recipes import open_recipe
+from .recipes.corpus import Corpus, refusal
+from .recipes.row import Rejected, Row
 from .utterance import SPLITS
 
-MANIFEST_NAME = "meta.jsonl"
 DEFAULT_LANGUAGE = "en"
+LANGUAGE_FOLDER = re.compile(r"([a-z]{2})(?:[-_][a-z]{2}(?:[-_].*)?)?", re.IGNORECASE)
+OTHER_SPLITS = {"train": "training", "dev": "validation", "valid": "validation", "val": "validation"}
+UNWRITTEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
+"""Control characters but the tabulator and line ends, and surrogates, which have no encoding."""
+
+LONGEST_TEXT = 5_000
+LONGEST_NAME = 500
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ManifestEntry:
-    """One line of a manifest. `audio` is the file's path; `id` is the speaker and the file's stem."""
+    """One recording. `id` is the speaker and the file's stem, `where` the line that names it. `text` is None if nobody
+    wrote it down, `language` if that is to be heard, `phonemes` if they are to be found."""
 
     id: str
-    audio: Path
+    audio: AudioSource | CodesSource
     speaker: str
-    text: str
-    language: str
+    text: str | None
+    language: str | None
     split: str
+    where: str = ""
+    phonemes: str | None = None
 
 
-def read_manifest(source: Path, cfg: DatasetConfig) -> list[ManifestEntry]:
-    """All entries of `source/meta.jsonl` in file order; a line that cannot be used is a DataError naming it.
+@dataclass
+class Manifest:
+    """What a corpus holds: recordings, or codes of `codec` in their place, rows that cannot be used, and audio files
+    that no row names."""
 
-    A line without a speaker, a speaker without a group, and a line without a language get theirs as `cfg` says.
+    recipe: str
+    codec: str | None = None
+    entries: list[ManifestEntry] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    unlisted: list[str] = field(default_factory=list)
+
+
+def read_corpus(source: Path, cfg: DatasetConfig, preparation: PreparationConfig) -> Manifest:
+    """Everything in `source`, a folder or file, by the recipe that is set or fits; DataError if none does.
+
+    A recording without a speaker, a speaker without a group, and a recording without language or split get theirs as
+    the settings say. Rows that cannot be used, and those whose id is taken, are rejected with the reason.
     """
-    path = source / MANIFEST_NAME
-    seen: dict[str, int] = {}
-    entries = []
-    for number, line in _lines(path):
-        entry = _entry(source, line, f"{path}, line {number}", cfg)
-        if entry.id in seen:
-            raise DataError(f"{path}, line {number}: utterance {entry.id!r} already stands in line {seen[entry.id]}")
-        seen[entry.id] = number
-        entries.append(entry)
-    if not entries:
-        raise DataError(f"{path} has no lines")
-    return entries
+    corpus = Corpus(source)
+    recipe = open_recipe(preparation.recipe, corpus)
+    manifest = Manifest(recipe.name, recipe.codec)
+    settling = _Settling(source, corpus.root, cfg, preparation)
+    listed: set[str] = set()
+    for row in recipe.rows(corpus):
+        if isinstance(row, Rejected):
+            manifest.rejected.append(row)
+            continue
+        listed.add(row.path)
+        try:
+            manifest.entries.append(settling.entry(row))
+        except DataError as error:
+            manifest.rejected.append(Rejected(row.where, str(error)))
+    rejected = {one.id for one in manifest.rejected}
+    manifest.unlisted = [name for name in map(str, corpus.audio) if name not in listed and name not in rejected]
+    return manifest
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    if not path.is_file():
-        raise DataError(f"{path} does not exist: dataset.source must be a folder with a {MANIFEST_NAME}")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text (byte {error.start})") from error
-    # Not splitlines(): JSON strings may hold U+2028 and the like, which do not end a line of JSON.
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            yield number, line
+class _Settling:
+    """Settles what rows leave open, by the settings and by what came before; DataError for what cannot be used."""
+
+    def __init__(self, source: Path, root: Path, cfg: DatasetConfig, preparation: PreparationConfig) -> None:
+        self._source, self._root, self._cfg, self._preparation = source.absolute().name, root, cfg, preparation
+        for name in (preparation.language, *cfg.speaker_languages):
+            if name is not None:
+                _known_language(name)
+        self._taken: dict[str, tuple[str, str]] = {}
+
+    def entry(self, row: Row) -> ManifestEntry:
+        """The recording of a row."""
+        if problem := refusal(row.path):
+            raise DataError(problem)
+        row = replace(row, path=os.path.normpath(row.path))
+        speaker, split, text = self._speaker(row), self._split(row), _text(row)
+        language = self._language(row, speaker)
+        entry = ManifestEntry(
+            id=self._id(row, speaker),
+            audio=row.sound or AudioFile(self._root / row.path),
+            speaker=speaker,
+            text="" if split == "noise" else text,
+            # What is heard may tell its language, if nothing else did.
+            language=language if language or not (text or split == "noise") else DEFAULT_LANGUAGE,
+            split=split,
+            where=row.where,
+            phonemes=row.phonemes or None,
+        )
+        self._taken[entry.id] = (row.path, row.where)
+        return entry
+
+    def _speaker(self, row: Row) -> str:
+        place = PurePath(self._source) / row.path
+        speaker = (row.speaker or "").strip() or path_name(self._cfg.speaker_name_getter, place)
+        if "/" not in speaker:
+            speaker = f"{path_name(self._cfg.speaker_group_getter, place)}/{speaker}"
+        parts = speaker.split("/")
+        if len(parts) != 2 or not all(part.strip() for part in parts) or {".", ".."} & set(parts):
+            raise DataError(f"speaker={speaker[:80]!r} must be group/speaker or a name without a slash")
+        if len(speaker) > LONGEST_NAME or not speaker.isprintable():
+            raise DataError(f"speaker={speaker[:80]!r} must be a printable name of at most {LONGEST_NAME} characters")
+        return speaker
+
+    def _split(self, row: Row) -> str:
+        split = (row.split or "").strip().lower() or self._preparation.split
+        split = OTHER_SPLITS.get(split, split)
+        if split not in SPLITS:
+            raise DataError(f"split={split[:40]!r} is not allowed, allowed: {', '.join(SPLITS)}")
+        return split
+
+    def _language(self, row: Row, speaker: str) -> str | None:
+        """The language of the row, of its group, or of a folder named `de` or `es_MX`; None if nothing tells."""
+        if row.language is not None and row.language.strip():
+            return _known_language(row.language.strip())
+        group = speaker.partition("/")[0]
+        told = next((lang for lang, groups in self._cfg.speaker_languages.items() if group in groups), None)
+        if told or self._preparation.language:
+            return told or self._preparation.language
+        folders = [LANGUAGE_FOLDER.fullmatch(part) for part in PurePath(row.path).parts[:-1]]
+        return next((part[1].lower() for part in folders if part and part[1].lower() in VOICES), None)
+
+    def _id(self, row: Row, speaker: str) -> str:
+        """The speaker and the file's stem, or its whole path where the stem is taken by another file."""
+        path = PurePath(row.path)
+        plain, full = f"{speaker}/{path.stem}", f"{speaker}/{'_'.join(path.parts)}"
+        if plain not in self._taken:
+            return plain
+        if self._taken[plain][0] == row.path or full in self._taken:
+            at = self._taken[full if full in self._taken else plain][1].rpartition(", ")[2]
+            raise DataError(f"utterance {plain!r} already stands in {at}")
+        return full
 
 
-def _entry(source: Path, line: str, where: str, cfg: DatasetConfig) -> ManifestEntry:
-    try:
-        fields = json.loads(line)
-    except ValueError as error:
-        raise DataError(f"{where}: not JSON ({error})") from error
-    if not isinstance(fields, dict):
-        raise DataError(f"{where}: an object with path, speaker, text and lang is wanted, not {line.strip()[:40]!r}")
-    split = _word(fields, "split", where, default="training")
-    if split not in SPLITS:
-        raise DataError(f"{where}: split={split!r} is not allowed, allowed: {', '.join(SPLITS)}")
-    path = _word(fields, "path", where)
-    place = PurePath(source.absolute().name) / path
-    speaker = _word(fields, "speaker", where, default=path_name(cfg.speaker_name_getter, place))
-    if "/" not in speaker:
-        speaker = f"{path_name(cfg.speaker_group_getter, place)}/{speaker}"
-    if speaker.count("/") != 1 or not all(speaker.split("/")):
-        raise DataError(f"{where}: speaker={speaker!r} must be group/speaker or a name without a slash")
-    return ManifestEntry(
-        id=f"{speaker}/{Path(path).stem}",
-        audio=source / path,
-        speaker=speaker,
-        text=_word(fields, "text", where, default="" if split == "noise" else None),
-        language=_word(fields, "lang", where, default=_language(speaker, cfg)),
-        split=split,
-    )
+def _text(row: Row) -> str | None:
+    if row.text is None or not row.text.strip():
+        return None
+    if len(row.text) > LONGEST_TEXT:
+        raise DataError(f"a transcript of {len(row.text)} characters is too long, allowed: {LONGEST_TEXT}")
+    if unwritten := UNWRITTEN.search(row.text):
+        raise DataError(f"text={row.text[:40]!r} holds the control character {unwritten[0]!r}")
+    return row.text.strip()
 
 
-def _language(speaker: str, cfg: DatasetConfig) -> str:
-    group = speaker.partition("/")[0]
-    return next((lang for lang, groups in cfg.speaker_languages.items() if group in groups), DEFAULT_LANGUAGE)
-
-
-def _word(fields: dict[str, Any], name: str, where: str, default: str | None = None) -> str:
-    value = fields.get(name, default)
-    if value is None:
-        raise DataError(f"{where}: {name!r} is missing")
-    if not isinstance(value, str) or (not value.strip() and value != default):
-        raise DataError(f"{where}: {name}={value!r} must be a text that is not empty")
-    return value
+def _known_language(language: str) -> str:
+    """A language as espeak knows it; a region that it has no voice for, as in `de-AT`, is left out."""
+    for known in (language, language[:2] if language[2:3] in ("-", "_") else language):
+        if known.lower().replace("_", "-") in VOICES:
+            return known
+    raise DataError(f"language {language[:40]!r} is not known, allowed: {', '.join(VOICES)}")

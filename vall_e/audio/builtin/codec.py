@@ -48,3 +48,8 @@ class BuiltinCodec:
         if not len(codes):
             return torch.zeros(0)
         return self._model.decode(codes[None].to(self._device, torch.int64))[0].cpu()
+
+    @torch.inference_mode()
+    def latents(self, codes: Tensor) -> Tensor:
+        """int [T, Q'] -> the sums of their codebook vectors, float32 [T, D]."""
+        return self._model.quantizer.decode(codes[None].to(self._device, torch.int64))[0].cpu()

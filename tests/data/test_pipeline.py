@@ -1,0 +1,239 @@
+"""The steps of preparation: what each makes of recordings, and that none does anything twice."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vall_e.config.dataset import DatasetConfig
+from vall_e.config.preparation import PreparationConfig
+from vall_e.config.schema import Config
+from vall_e.data.pipeline.journal import Journal
+from vall_e.data.pipeline.silence import speech_span
+from vall_e.data.pipeline.workshop import Workshop
+from vall_e.data.prepare import prepare
+from vall_e.data.store import Store
+from vall_e.data.utterance import Utterance
+from vall_e.errors import DataError, MissingExtra
+from vall_e.text import open_tokenizer
+
+from .heard import WORDS, BurstTranscriber, bursts, record
+from .tones import FRAME_RATE, EnergyCodec, make_source, write_manifest
+
+
+def settings(source: Path, **preparation: Any) -> Config:
+    store = source.parent / "out/s.h5"
+    return Config(
+        dataset=DatasetConfig(source=str(source), hdf5_name=str(store)),
+        preparation=PreparationConfig(**{"transcribe": "bursts", **preparation}),
+    )
+
+
+def utterances(store: Path) -> list[Utterance]:
+    with Store(store) as opened:
+        return [opened.utterance(row) for row in range(len(opened))]
+
+
+def seconds(utterance: Utterance) -> float:
+    return len(utterance.codes) / FRAME_RATE
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    record(tmp_path / "corpus/anna/short.wav", bursts(0.6, 0.4))
+    record(tmp_path / "corpus/anna/long.wav", bursts(1.0, 2.0, 1.5, gap=1.0))
+    record(tmp_path / "corpus/anna/silent.wav", bursts())
+    (tmp_path / "corpus/anna/given.txt").write_text("Given.")
+    record(tmp_path / "corpus/anna/given.wav", bursts(0.5))
+    return tmp_path / "corpus"
+
+
+def test_recordings_without_transcripts_get_them_and_long_ones_are_cut(corpus: Path):
+    report = prepare(settings(corpus, slice_over=5.0), EnergyCodec(), transcriber=BurstTranscriber("de"))
+    found = {u.id.rpartition("/")[2]: u for u in utterances(report.path)}
+    assert {name: (u.text, u.language) for name, u in found.items()} == {
+        "given": ("Given.", "en"),
+        "short": (" ".join(WORDS[:2]), "de"),
+        "long_00000": (WORDS[0], "de"),
+        "long_00001": (WORDS[1], "de"),
+        "long_00002": (WORDS[2], "de"),
+    }
+    lengths = [seconds(found[f"long_0000{n}"]) for n in range(3)]
+    assert lengths == pytest.approx([0.05 + 1.0 + 0.5, 0.05 + 2.0 + 0.5, 0.05 + 1.5 + 0.5], abs=0.05)
+    assert report.dropped == [("corpus/anna/silent", "no speech was recognised in it")]
+    assert report.dropped_in == {"transcribe": 1}
+
+
+def test_without_a_transcriber_what_has_no_transcript_is_left_out(corpus: Path):
+    report = prepare(settings(corpus, transcribe=None), EnergyCodec())
+    assert [u.text for u in utterances(report.path)] == ["Given."]
+    assert len(report.dropped) == 3
+    assert all("preparation.transcribe=MODEL" in reason for _, reason in report.dropped)
+
+
+def test_a_heard_language_that_has_no_phonemes_is_named(corpus: Path):
+    report = prepare(settings(corpus), EnergyCodec(), transcriber=BurstTranscriber("nl"))
+    assert [u.text for u in utterances(report.path)] == ["Given."]
+    assert any("language 'nl' is not known" in reason for _, reason in report.dropped)
+
+
+def test_transcripts_are_written_anew_where_asked(corpus: Path):
+    report = prepare(settings(corpus, transcribe_all=True), EnergyCodec(), transcriber=BurstTranscriber())
+    assert "Given." not in [u.text for u in utterances(report.path)]
+
+
+def test_nothing_is_transcribed_twice_when_a_corpus_grows(corpus: Path):
+    transcriber = BurstTranscriber()
+    prepare(settings(corpus), EnergyCodec(), transcriber=transcriber)
+    assert transcriber.heard == 3
+    record(corpus / "anna/new.wav", bursts(0.7))
+    codec = EnergyCodec()
+    report = prepare(settings(corpus), codec, transcriber=transcriber)
+    assert (transcriber.heard, codec.encoded, report.encoded, report.utterances) == (4, 1, 1, 4)
+
+
+def test_silence_is_cut_off(corpus: Path):
+    plain = prepare(settings(corpus, transcribe=None), EnergyCodec())
+    assert seconds(utterances(plain.path)[0]) == pytest.approx(1.5, abs=0.03)
+    trimmed = prepare(settings(corpus, transcribe=None, trim_silence=True), EnergyCodec())
+    (only,) = utterances(trimmed.path)
+    assert seconds(only) == pytest.approx(0.05 + 0.5 + 0.15, abs=0.05)
+    assert only.codes[:, 0].max() > 300
+
+
+def test_a_silent_recording_with_a_transcript_is_named(corpus: Path):
+    (corpus / "anna/silent.txt").write_text("Nothing.")
+    report = prepare(settings(corpus, transcribe=None, trim_silence=True), EnergyCodec())
+    assert ("corpus/anna/silent", "it is silent, or holds samples that are not finite numbers") in report.dropped
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 44_100])
+def test_speech_is_found_to_a_fiftieth_of_a_second(rate: int):
+    wave = np.zeros(3 * rate, np.float32)
+    wave[rate : 2 * rate] = np.sin(np.arange(rate) / 9)
+    wave += np.random.default_rng(0).normal(0, 1e-3, len(wave)).astype(np.float32)
+    assert speech_span(wave, rate, 40.0) == pytest.approx((0.95, 2.15), abs=0.021)
+    assert speech_span(wave * 1e-3, rate, 40.0) == speech_span(wave, rate, 40.0)
+    assert speech_span(np.zeros(rate, np.float32), rate, 40.0) is None
+    assert speech_span(np.full(rate, np.nan, np.float32), rate, 40.0) is None
+
+
+def test_utterances_out_of_the_range_of_durations_are_named(tmp_path: Path):
+    make_source(tmp_path / "c", speakers=1)
+    report = prepare(settings(tmp_path / "c", duration_range=[1.2, 1.8]), EnergyCodec())
+    assert [name for name, _ in report.dropped] == ["tone/s0/0", "tone/s0/3"]
+    assert "lasts 1.00 s, allowed: 1.2 s at least" in report.dropped[0][1]
+    assert "lasts 1.9 s, allowed: 1.8 s" in report.dropped[1][1]
+
+
+def test_symbols_that_the_tokenizer_does_not_know_are_reported_by_utterance(tmp_path: Path):
+    lines = make_source(tmp_path / "c", speakers=1)
+    lines[0]["phonemes"], lines[2]["phonemes"] = "hˈʘ†.", "ʘ"
+    write_manifest(tmp_path / "c", lines)
+    report = prepare(settings(tmp_path / "c"), EnergyCodec(), tokenizer=open_tokenizer(None, None))
+    assert report.unknown_symbols == {"†": ["tone/s0/0"], "ʘ": ["tone/s0/0", "tone/s0/2"]}
+    again = prepare(settings(tmp_path / "c"), EnergyCodec(), tokenizer=open_tokenizer(None, None))
+    assert again.unknown_symbols == report.unknown_symbols
+    naive = prepare(settings(tmp_path / "c"), EnergyCodec(), tokenizer=open_tokenizer("naive", None))
+    assert naive.encoded == 0 and set(naive.unknown_symbols) >= {"†", "ʘ"}
+    told = "\n".join(report.lines())
+    assert "2 symbols the tokenizer does not know" in told and "'ʘ' (U+0298): 2 x, tone/s0/0" in told
+
+
+def test_the_report_counts_by_speaker_language_and_split(tmp_path: Path):
+    lines = make_source(tmp_path / "c")
+    lines[0]["lang"] = "de"
+    lines[1]["path"] = "nowhere.wav"
+    write_manifest(tmp_path / "c", [*lines, {"path": "../x.wav"}])
+    report = prepare(settings(tmp_path / "c"), EnergyCodec())
+    told = json.loads((tmp_path / "out/s.report.json").read_text())
+    assert told["utterances"] == 11
+    assert told["by_language"]["de"] == {"utterances": 1, "seconds": 1.0}
+    assert {name: one["utterances"] for name, one in told["by_split"].items()} == {"training": 8, "validation": 3}
+    assert {name: one["utterances"] for name, one in told["by_speaker"].items()} == {
+        "tone/s0": 3,
+        "tone/s1": 4,
+        "tone/s2": 4,
+    }
+    assert [one["id"] for one in told["dropped"]] == ["meta.jsonl, line 13", "tone/s0/nowhere"]
+    assert told["dropped_in"] == {"read": 1, "encode": 1}
+    assert told["hours"] == pytest.approx(report.hours, abs=1e-6)
+    assert "2 left out" in report.summary()
+
+
+def test_a_dry_run_tells_what_would_be_done_and_writes_nothing(corpus: Path, caplog: pytest.LogCaptureFixture):
+    (corpus / "anna/broken.wav").write_bytes(b"RIFF")
+    (corpus / "anna/broken.txt").write_text("Broken.")
+    transcriber, codec = BurstTranscriber(), EnergyCodec()
+    with caplog.at_level("INFO"):
+        report = prepare(settings(corpus, dry_run=True), codec, transcriber=transcriber)
+    assert "transcribe 3, segment 0, phonemise 2, encode 2" in caplog.text
+    assert (report.utterances, [name for name, _ in report.dropped]) == (1, ["corpus/anna/broken"])
+    assert report.hours == pytest.approx(1.5 / 3600)
+    assert (transcriber.heard, codec.encoded) == (0, 0)
+    assert [path.name for path in corpus.parent.iterdir()] == ["corpus"]
+
+
+def test_jobs_share_the_work_and_the_last_joins_it(tmp_path: Path):
+    make_source(tmp_path / "c")
+    whole = prepare(settings(tmp_path / "c"), EnergyCodec())
+    before = [(u.id, u.codes.tolist()) for u in utterances(whole.path)]
+    whole.path.unlink()
+    encoded = []
+    for shard in (2, 0, 1):
+        assert not whole.path.exists()
+        codec = EnergyCodec()
+        report = prepare(settings(tmp_path / "c", shard=shard, shards=3), codec)
+        encoded.append((codec.encoded, report.missing, report.utterances))
+    assert encoded == [(4, 8, 0), (4, 4, 0), (4, 0, 12)]
+    assert [(u.id, u.codes.tolist()) for u in utterances(whole.path)] == before
+    assert sorted(path.name for path in whole.path.parent.iterdir()) == ["s.h5", "s.report.json"]
+
+
+def test_what_jobs_have_done_serves_another_number_of_jobs(tmp_path: Path):
+    make_source(tmp_path / "c")
+    prepare(settings(tmp_path / "c", shard=1, shards=3), EnergyCodec())
+    codec = EnergyCodec()
+    assert prepare(settings(tmp_path / "c"), codec).utterances == 12
+    assert codec.encoded == 8
+
+
+def test_the_same_job_does_not_run_twice_at_once(tmp_path: Path):
+    make_source(tmp_path / "c")
+    cfg = settings(tmp_path / "c")
+    other = Workshop(Path(cfg.dataset.hdf5_name), 0, 1)
+    with other.claimed(), pytest.raises(DataError, match="is being prepared by another process"):
+        prepare(cfg, EnergyCodec())
+    assert prepare(cfg, EnergyCodec()).utterances == 12
+
+
+def test_a_line_that_was_half_written_is_dropped_and_written_anew(tmp_path: Path):
+    first = Journal(tmp_path, "a")
+    first.add("one", {"text": "\ud800 ж"})
+    first.add("two", 2)
+    first.close()
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(path.read_bytes()[:-3])
+    second = Journal(tmp_path, "a")
+    assert "one" in second and "two" not in second
+    second.add("two", 3)
+    second.close()
+    third = Journal(tmp_path, "b")
+    assert (third["one"], third["two"]) == ({"text": "\ud800 ж"}, 3)
+
+
+def test_transcription_without_its_extra_names_it(corpus: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "faster_whisper", None)
+    with pytest.raises(MissingExtra, match=r"preparation\.transcribe=tiny needs the package 'faster-whisper'"):
+        prepare(settings(corpus, transcribe="tiny"), EnergyCodec())
+
+
+def test_a_folder_that_holds_no_whisper_model_is_named(corpus: Path):
+    pytest.importorskip("faster_whisper", reason="the extra transcribe is not installed")
+    with pytest.raises(DataError, match="no such model"):
+        prepare(settings(corpus, transcribe=str(corpus)), EnergyCodec())

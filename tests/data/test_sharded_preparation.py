@@ -1,0 +1,86 @@
+"""Jobs that share the preparation of one dataset, as Hydra starts them in turn and as processes side by side."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from pathlib import Path
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+
+import vall_e.prepare
+from vall_e.config.dataset import DatasetConfig
+from vall_e.config.preparation import PreparationConfig
+from vall_e.config.schema import Config
+from vall_e.data.prepare import prepare
+from vall_e.data.store import Store
+
+from .tones import EnergyCodec, make_source, write_manifest
+
+pytest.importorskip("phonemizer", reason="the extra espeak is not installed")
+
+
+def rows(store: Path) -> list[tuple[str, list[list[int]]]]:
+    with Store(store) as opened:
+        found = [opened.utterance(row) for row in range(len(opened))]
+    return [(one.id, one.codes.tolist()) for one in found]
+
+
+def settings(source: Path, store: Path, shard: int = 0, shards: int = 1) -> Config:
+    return Config(
+        dataset=DatasetConfig(source=str(source), hdf5_name=str(store)),
+        preparation=PreparationConfig(shard=shard, shards=shards),
+    )
+
+
+@pytest.mark.parametrize("shards", [2, 5, 20])
+def test_jobs_side_by_side_make_the_dataset_of_one(tmp_path: Path, shards: int):
+    make_source(tmp_path / "c")
+    prepare(settings(tmp_path / "c", tmp_path / "one.h5"), EnergyCodec())
+    start = multiprocessing.get_context("fork").Process
+    jobs = [
+        start(target=prepare, args=(settings(tmp_path / "c", tmp_path / "s.h5", n, shards), EnergyCodec()))
+        for n in range(shards)
+    ]
+    for job in jobs:
+        job.start()
+    for job in jobs:
+        job.join(60)
+    assert [job.exitcode for job in jobs] == [0] * shards
+    assert rows(tmp_path / "s.h5") == rows(tmp_path / "one.h5")
+    assert not (tmp_path / "s.h5.work").exists()
+
+
+def test_a_multirun_over_shards_makes_the_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    make_source(tmp_path / "c", speakers=1)
+    monkeypatch.chdir(tmp_path)
+    told = ["dataset.source=c", "dataset.hdf5_name=s.h5", "device=cpu", "hydra.sweep.dir=runs"]
+    shards = ["-m", "preparation.shard=range(3)", "preparation.shards=3"]
+    monkeypatch.setattr(sys, "argv", ["vall-e-prepare", *shards, *told])
+    try:
+        vall_e.prepare.main()
+    finally:
+        GlobalHydra.instance().clear()
+        HydraConfig.instance().cfg = None
+    assert [name for name, _ in rows(tmp_path / "s.h5")] == [f"tone/s0/{n}" for n in range(4)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c", "runs", "s.h5", "s.report.json"]
+
+
+def test_a_dataset_in_several_files_is_the_same_and_only_changed_files_are_written(tmp_path: Path):
+    lines = make_source(tmp_path / "c")
+    cfg = settings(tmp_path / "c", tmp_path / "s.h5")
+    cfg.preparation.utterances_per_file = 5
+    prepare(settings(tmp_path / "c", tmp_path / "one.h5"), EnergyCodec())
+    prepare(cfg, EnergyCodec())
+    files = sorted((tmp_path / "s.h5.shards").iterdir())
+    assert len(files) == 3
+    assert rows(tmp_path / "s.h5") == rows(tmp_path / "one.h5")
+
+    before = {path: path.stat().st_mtime_ns for path in files}
+    write_manifest(tmp_path / "c", lines[:-1])
+    prepare(cfg, EnergyCodec())
+    after = {path: path.stat().st_mtime_ns for path in (tmp_path / "s.h5.shards").iterdir()}
+    assert len(after) == 3 and len(before.items() & after.items()) == 2
+    assert rows(tmp_path / "s.h5") == rows(tmp_path / "one.h5")[:-1]

@@ -1,0 +1,1 @@
+"""The steps of preparation: transcribe, segment, phonemise, encode, similar, pack."""

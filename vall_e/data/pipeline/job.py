@@ -1,0 +1,157 @@
+"""The steps before joining, for the recordings of one job."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+
+from vall_e.config.preparation import PreparationConfig
+
+from ..encoding import encode_pieces
+from ..fingerprint import fingerprints
+from ..finished import FinishedWork
+from ..manifest import ManifestEntry
+from ..store_writer import StoreWriter
+from .journal import key_of
+from .models import Models
+from .phonemes import Phonemisation
+from .piece import Dropped, Piece
+from .progress import progress
+from .segment import Segmentation
+from .transcribe import Transcription
+from .workshop import Workshop
+
+log = logging.getLogger(__name__)
+
+Marked = tuple[Piece, int]
+"""A piece and its fingerprint."""
+
+
+@dataclass
+class Outcome:
+    """What became of recordings: pieces that are encoded, those that are dropped, and how many nobody has done yet."""
+
+    kept: list[Marked] = field(default_factory=list)
+    dropped: list[Dropped] = field(default_factory=list)
+    missing: int = 0
+
+
+class Job:
+    """A context in which steps are run and their results looked up."""
+
+    def __init__(
+        self,
+        cfg: PreparationConfig,
+        models: Models,
+        workshop: Workshop,
+        part_size: int,
+    ) -> None:
+        self.cfg, self.models, self.codec, self.workshop = cfg, models, models.codec, workshop
+        self.finished = FinishedWork(workshop.store, workshop.folder / "parts", workshop.writer)
+        self.transcription = Transcription(cfg, workshop.journal("transcribe"), models.transcriber)
+        self.segmentation = Segmentation(cfg, workshop.journal("segment"), self.transcription)
+        self.phonemisation = Phonemisation(workshop.journal("phonemise"))
+        self.failures = workshop.journal("encode")
+        self.encoded = 0
+        self._part_size = part_size
+
+    def run(self, entries: Sequence[ManifestEntry]) -> None:
+        """All steps but the last two, each for everything that is not done."""
+        self.transcription.run(entries)
+        self.segmentation.run(entries)
+        pieces = [piece for entry in entries for piece in self.pieces(entry)]
+        left = self.left(pieces)
+        self.phonemisation.run([piece for piece, _ in left])
+        self._encode(left, len(pieces))
+
+    def pieces(self, entry: ManifestEntry) -> list[Piece]:
+        """The pieces of a recording, none if it has none or they are not known yet."""
+        found = self.segmentation.pieces(entry)
+        return found if isinstance(found, list) else []
+
+    def reload(self) -> None:
+        """Take in what other jobs have finished."""
+        self.finished.reload()
+        for step in (self.transcription, self.segmentation, self.phonemisation):
+            step.journal.reload()
+        self.failures.reload()
+
+    def outcome(self, entries: Sequence[ManifestEntry]) -> Outcome:
+        """What became of recordings, in order."""
+        result = Outcome()
+        for entry in entries:
+            found = self.segmentation.pieces(entry)
+            if isinstance(found, list):
+                self._judge(found, result)
+            elif found is None:
+                result.missing += 1
+            else:
+                result.dropped.append(found)
+        return result
+
+    def plan(self, entries: Sequence[ManifestEntry]) -> str:
+        """Equal for runs that are to give the same dataset."""
+        said = [[e.id, e.audio.size(), e.text, e.language, e.split, e.phonemes] for e in entries]
+        how: list[object] = [self.cfg.transcribe, self.cfg.transcribe_all, self.cfg.slice_over, self.cfg.trim_silence]
+        how += [
+            self.cfg.silence_db,
+            self.cfg.duration_range,
+            self.cfg.similar_top_k,
+            self.cfg.similar_by,
+            self.cfg.speaker_encoder,
+        ]
+        return key_of(said, how, asdict(self.codec.identity))
+
+    def __enter__(self) -> Job:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self.finished.close()
+        for step in (self.transcription, self.segmentation, self.phonemisation):
+            step.journal.close()
+        self.failures.close()
+
+    def left(self, pieces: Sequence[Piece]) -> list[Marked]:
+        """Pieces that are neither encoded nor known to be unusable."""
+        marked = zip(pieces, fingerprints(pieces, self.codec.identity), strict=True)
+        return [(piece, mark) for piece, mark in marked if mark not in self.finished and f"{mark}" not in self.failures]
+
+    def _judge(self, pieces: Sequence[Piece], result: Outcome) -> None:
+        for piece, mark in zip(pieces, fingerprints(pieces, self.codec.identity), strict=True):
+            phonemes = None if mark in self.finished else self.phonemisation.phonemes(piece)
+            if mark in self.finished:
+                result.kept.append((piece, mark))
+            elif isinstance(phonemes, Dropped):
+                result.dropped.append(phonemes)
+            elif f"{mark}" in self.failures:
+                result.dropped.append(Dropped(piece.id, self.failures[f"{mark}"]["dropped"]))
+            else:
+                result.missing += 1
+
+    def _encode(self, left: Sequence[Marked], total: int) -> None:
+        """Encode what can be, a part at a time."""
+        found = ((piece, mark, self.phonemisation.phonemes(piece)) for piece, mark in left)
+        spoken = [(piece, mark, phonemes) for piece, mark, phonemes in found if isinstance(phonemes, str)]
+        bar = progress("Encoding", range(len(spoken)), len(spoken), total)
+        for start in range(0, len(spoken), self._part_size):
+            self._encode_part(spoken[start : start + self._part_size], bar)
+        next(bar, None)
+        self.failures.close()
+
+    def _encode_part(self, spoken: Sequence[tuple[Piece, int, str]], bar: Iterator[int]) -> None:
+        part = self.finished.next_part()
+        failed: list[tuple[int, Dropped]] = []
+        pieces = [(piece, phonemes) for piece, _, phonemes in spoken]
+        with StoreWriter(part, self.codec.identity) as writer:
+            made = encode_pieces(pieces, self.codec, self.cfg.duration_range, self.cfg.workers)
+            for utterance, (_, mark, _) in zip(made, spoken, strict=True):
+                next(bar, None)
+                if isinstance(utterance, Dropped):
+                    failed.append((mark, utterance))
+                else:
+                    writer.append(utterance, mark)
+        for mark, dropped in failed:
+            self.failures.add(f"{mark}", {"dropped": dropped.reason})
+        self.encoded += len(spoken) - len(failed)
+        self.finished.add_part(part)

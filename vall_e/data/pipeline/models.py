@@ -1,0 +1,20 @@
+"""The models that steps use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vall_e.audio.codec import Codec
+from vall_e.audio.speaker_encoder import SpeakerEncoder
+
+from .whisper import Transcriber
+
+
+@dataclass(frozen=True)
+class Models:
+    """The codec, and what opens only if a step needs it: a transcriber, None if nothing is to be transcribed, and an
+    encoder of speakers."""
+
+    codec: Codec
+    transcriber: Transcriber | None
+    speakers: SpeakerEncoder

@@ -1,0 +1,41 @@
+"""A dataset in several files of like size, joined by an index: a file that has not changed is not written again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from vall_e.audio.codec import CodecIdentity
+
+from ..finished import FinishedWork
+from ..shards import join_shards
+from .journal import key_of
+from .pack import pack
+from .phonemes import UnknownSymbols
+
+
+def pack_files(
+    path: Path,
+    kept: Sequence[int],
+    each: int,
+    finished: FinishedWork,
+    codec: CodecIdentity,
+    scratch: Path,
+    symbols: UnknownSymbols | None,
+) -> None:
+    """Write the utterances of fingerprints `kept`, `each` to a file in `path`.shards, and make `path` their index.
+
+    The files are named by what they hold. Those of an earlier state are removed when the index has been replaced.
+    """
+    folder = path.with_name(f"{path.name}.shards")
+    files = []
+    for start in range(0, len(kept), each):
+        some = kept[start : start + each]
+        files.append(folder / f"{key_of('shard', list(some))}.h5")
+        if not files[-1].exists():
+            pack(files[-1], some, finished, codec, scratch, symbols)
+        elif symbols is not None:
+            symbols.look_through(files[-1])
+    join_shards(path, files)
+    for old in set(folder.glob("*.h5")) - set(files):
+        old.unlink()

@@ -1,0 +1,58 @@
+"""Layouts of corpora: each recipe turns the files of one into rows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vall_e.errors import DataError
+
+from . import artifacts, common_voice, emilia, folder, huggingface, libri, ljspeech, manifest, reference_hdf5, table
+from .corpus import Corpus
+from .row import Recipe
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class OpenedRecipe:
+    """A recipe and its name. `codec` is that of the codes it brings, None if it brings sound."""
+
+    name: str
+    rows: Recipe
+    codec: str | None = None
+
+
+# The most telling first: the first that fits is taken.
+RECIPES: dict[str, tuple[Callable[[Corpus], bool], Recipe]] = {
+    "manifest": (manifest.fits, manifest.rows),
+    "common_voice": (common_voice.fits, common_voice.rows),
+    "ljspeech": (ljspeech.fits, ljspeech.rows),
+    "libri": (libri.fits, libri.rows),
+    "emilia": (emilia.fits, emilia.rows),
+    "huggingface": (huggingface.fits, huggingface.rows),
+    "artifacts": (artifacts.fits, artifacts.rows),
+    "reference_hdf5": (reference_hdf5.fits, reference_hdf5.rows),
+    "table": (table.fits, table.rows),
+    "folder": (folder.fits, folder.rows),
+}
+
+
+def open_recipe(name: str, corpus: Corpus) -> OpenedRecipe:
+    """The recipe of that name, or with `auto` the first that fits; DataError if none does."""
+    if name == "auto":
+        name = _detected(corpus)
+    codec = artifacts.codec(corpus) if name == "artifacts" else "encodec" if name == "reference_hdf5" else None
+    return OpenedRecipe(name, RECIPES[name][1], codec)
+
+
+def _detected(corpus: Corpus) -> str:
+    name = next((name for name, (fits, _) in RECIPES.items() if fits(corpus)), None)
+    if name is None:
+        raise DataError(
+            f"{corpus.root}: no recipe fits its {len(corpus.files)} files, allowed: meta.jsonl, a table, audio files, "
+            f"or a corpus that one of these knows: {', '.join(RECIPES)}; preparation.recipe=NAME chooses one"
+        )
+    log.info("%s is read by the recipe %s; preparation.recipe=NAME chooses another", corpus.root, name)
+    return name

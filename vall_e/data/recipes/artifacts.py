@@ -1,0 +1,97 @@
+"""Code files of the reference system: `GROUP/SPEAKER/ID.enc` of EnCodec, `.dac` of DAC. They are taken as they are."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from vall_e.errors import DataError
+
+from ..artifact_pickle import load_artifact
+from ..audio_source import Codes, file_size
+from .corpus import Corpus
+from .lines import read_short
+from .row import Found, Rejected, Row
+
+CODECS = {".enc": "encodec", ".dac": "dac"}
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """The codes in a file."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return str(self.path)
+
+    def size(self) -> int:
+        """Bytes of the file."""
+        return file_size(self.path)
+
+    def codes(self) -> Codes:
+        """int16 [T, Q]."""
+        return level_codes(load_artifact(self.path).get("codes"), self.name)
+
+
+def level_codes(value: Any, name: str) -> Codes:
+    """int16 [T, Q] of the reference's [1, Q, T]; DataError if that is not what `value` is."""
+    if not isinstance(value, np.ndarray) or value.ndim != 3 or len(value) != 1 or value.dtype.kind not in "iu":
+        raise DataError(f"{name}: codes of shape [1, levels, frames] are wanted")
+    if value.size and not 0 <= int(value.min()) <= int(value.max()) < 2**15:
+        raise DataError(f"{name}: holds codes out of range")
+    return np.ascontiguousarray(value[0].T).astype(np.int16)
+
+
+def fits(corpus: Corpus) -> bool:
+    """Whether there are code files."""
+    return bool(corpus.with_suffix(*CODECS))
+
+
+def codec(corpus: Corpus) -> str:
+    """The codec that all of them are of; DataError if there are several."""
+    found = sorted({CODECS[path.suffix.lower()] for path in corpus.with_suffix(*CODECS)})
+    if len(found) != 1:
+        raise DataError(f"{corpus.root} holds codes of {' and '.join(found) or 'no codec'}: import one at a time")
+    return found[0]
+
+
+def rows(corpus: Corpus) -> Found:
+    """A row for every code file; one without text is noise. `ID.json` beside it may hold its phonemes."""
+    for path in corpus.with_suffix(*CODECS):
+        yield _row(corpus, path)
+
+
+def _row(corpus: Corpus, path: PurePosixPath) -> Row | Rejected:
+    try:
+        told = load_artifact(corpus.root / path).get("metadata", {})
+        if not isinstance(told, dict):
+            raise ValueError(f"{path}: its metadata is no dictionary")
+        if str(path.with_suffix(".json")) in corpus:
+            told = {**told, **json.loads(read_short(corpus.root / path.with_suffix(".json")))}
+    except (DataError, OSError, ValueError, TypeError, RecursionError) as error:
+        return Rejected(str(path), str(error))
+    return spoken_row(str(path), str(path), Artifact(corpus.root / path), told)
+
+
+def spoken_row(where: str, path: str, sound: Any, told: dict[str, Any]) -> Row:
+    """A row of what the reference keeps beside codes: text, phonemes (a text or its symbols) and language."""
+    text, phonemes, language = (told.get(name) for name in ("text", "phonemes", "language"))
+    if isinstance(phonemes, list):
+        phonemes = "".join(map(str, phonemes))
+    spoken = bool(text or phonemes)
+    return Row(
+        where=where,
+        path=path,
+        sound=sound,
+        text=str(text or phonemes) if spoken else None,
+        phonemes=str(phonemes) if phonemes else None,
+        language=str(language) if language else None,
+        split=None if spoken else "noise",
+    )
