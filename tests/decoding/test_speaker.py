@@ -96,8 +96,9 @@ def test_weights_of_another_codec_are_refused(codec: BuiltinCodec) -> None:
         {"weight_dtype": WeightDtype.bfloat16},
         {"weight_dtype": WeightDtype.float16},
         {"weight_dtype": WeightDtype.bfloat16, "amp": True},
+        {"weight_dtype": WeightDtype.int8},
     ],
-    ids=["bfloat16", "float16", "mixed"],
+    ids=["bfloat16", "float16", "mixed", "int8"],
 )
 def test_every_precision_speaks(codec: BuiltinCodec, settings: dict[str, Any]) -> None:
     assert len(speaker(codec, **settings).speak("həlˈoʊ", draw_codes(5), seed=0).wave)

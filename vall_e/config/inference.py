@@ -54,8 +54,8 @@ class InferenceConfig(SamplingConfig):
     normalize: bool = setting(False, "Normalise the loudness of prompts for EnCodec.", needs="EnCodec's normalisation")
     weight_dtype: WeightDtype = setting(
         WeightDtype.float32,
-        "Precision of the weights while speaking.",
-        options_need=FLOAT8_NEEDS | {"int8": "8-bit integer weights"},
+        "Precision of the weights while speaking; int8 is for the CPU, inputs are rounded to it, too.",
+        options_need=FLOAT8_NEEDS,
     )
     amp: bool = setting(False, "Mixed precision: float32 weights, multiplications in bfloat16 or float16.")
 

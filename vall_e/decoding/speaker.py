@@ -13,7 +13,9 @@ from vall_e.audio.codec import Codec
 from vall_e.audio.read import Wave
 from vall_e.audio.streaming import StreamingDecoder
 from vall_e.config.inference import InferenceConfig, TextSplit
+from vall_e.config.trainer import WeightDtype
 from vall_e.errors import TextError, WeightsError
+from vall_e.models.int8_linear import to_int8_linears
 from vall_e.models.lora.levels import at_level
 from vall_e.models.weights.weights_file import LoadedWeights
 from vall_e.precision import DTYPES
@@ -67,7 +69,9 @@ class Speaker:
             )
         self.weights, self.codec, self.cfg = weights, codec, cfg
         self.model = weights.model
-        if not cfg.amp:
+        if cfg.weight_dtype is WeightDtype.int8:
+            to_int8_linears(self.model)
+        elif not cfg.amp:
             self.model.to(DTYPES[cfg.weight_dtype])
 
     def speak(self, text: str, voice: Tensor | None, seed: int) -> Speech:
@@ -165,5 +169,5 @@ class Speaker:
                 decoder = StreamingDecoder(self.codec)
 
     def _precision(self) -> torch.autocast:
-        dtype = DTYPES[self.cfg.weight_dtype]
+        dtype = DTYPES.get(self.cfg.weight_dtype, torch.float32)
         return torch.autocast(self.model.device.type, dtype, enabled=self.cfg.amp and dtype is not torch.float32)
