@@ -8,6 +8,7 @@ import statistics
 from dataclasses import replace
 
 import torch
+from torch import nn
 
 from benchmarks.decoding import request, seconds_of
 from benchmarks.speech import RATE
@@ -30,8 +31,9 @@ def speaking_model(told: argparse.Namespace) -> VallE:
     torch.manual_seed(0)
     cfg = ModelConfig(size=told.size, capabilities=["ar", "nar", "len", "lang"])
     model = VallE(cfg).to(choose_device(told.device)).eval()
-    with torch.no_grad():
-        model.classifiers.proj[0].bias[model.stop] = -1e6
+    head = model.classifiers.proj[0]
+    assert isinstance(head, nn.Linear)
+    head.bias.data[model.stop] = -1e6
     if told.dtype == "int8":
         to_int8_linears(model)
         return model
