@@ -19,5 +19,5 @@ if ! has_torch && ! command -v nvidia-smi >/dev/null 2>&1; then
         || echo "no CPU build of torch $torch_version found; the ordinary one follows" >&2
 fi
 
-pip install --quiet --editable ".[bitsandbytes,deepspeed,espeak,optimizers,slurm,sweep,wandb,dev]"
+pip install --quiet --editable ".[bitsandbytes,deepspeed,espeak,hub,huggingface,media,optimizers,slurm,sweep,wandb,dev]"
 echo "ready: . $venv/bin/activate"
