@@ -209,6 +209,8 @@ def test_a_voice_that_is_kept_speaks_as_its_recording(
         (["a.wav", "b.safetensors", "c"], "a recording is needed"),
         (["voice.wav", "me.wav"], "me.wav cannot be written, allowed: a file that ends in .safetensors"),
         (["nowhere.wav"], "nowhere.wav: no such audio file"),
+        (["me.safetensors"], "me.safetensors is no recording"),
+        (["voice.wav", "weights.safetensors"], "weights.safetensors is no voice and would be replaced"),
     ],
 )
 def test_what_is_no_voice_is_told(
@@ -218,6 +220,7 @@ def test_what_is_no_voice_is_told(
     arguments: list[str],
     sentence: str,
 ) -> None:
+    save_file({}, "weights.safetensors")
     monkeypatch.setattr(sys, "argv", ["vall_e.voice", *arguments])
     with pytest.raises(SystemExit) as end:
         keep_voice()

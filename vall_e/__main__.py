@@ -23,7 +23,7 @@ from vall_e.config.inference import SpokenTask
 from vall_e.config.schema import Config
 from vall_e.config.startup import open_job
 from vall_e.errors import ConfigError
-from vall_e.launch import launch
+from vall_e.launch import end_with_reader, launch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,7 +52,7 @@ def parse(arguments: list[str]) -> Arguments:
     if not arguments:
         raise ConfigError('a text is needed: python -m vall_e "Hello there!" voice.wav hello.wav weights=PATH')
     text, *rest = arguments
-    overrides = [a for a in rest if "=" in a and OVERRIDE.match(a) and not Path(a).exists()]
+    overrides = [a for a in rest if is_setting(a)]
     files = [a for a in rest if a not in overrides]
     if flags := [a for a in files if a.startswith("-") and a != STREAM]:
         raise ConfigError(f"{flags[0]}: no such option; settings are given as key=value, see --help")
@@ -61,6 +61,11 @@ def parse(arguments: list[str]) -> Arguments:
     prompt, out = [*files, "", ""][:2]
     check_out(out or DEFAULT_OUT, prompt)
     return Arguments(text, prompt, out or DEFAULT_OUT, overrides)
+
+
+def is_setting(argument: str) -> bool:
+    """Whether an argument is `key=value`, and no file of that name."""
+    return "=" in argument and OVERRIDE.match(argument) is not None and not Path(argument).exists()
 
 
 def check_out(out: str, prompt: str) -> None:
@@ -119,13 +124,17 @@ def speak_to_pipe(speaker: Speaker, text: str, voice: Tensor | None, seed: int) 
 
     if speaker.cfg.retries:
         raise ConfigError(f"inference.retries={speaker.cfg.retries}: what was heard cannot be said again, allowed: 0")
-    began, first, samples = time.perf_counter(), 0.0, 0
+    end_with_reader()
+    began, samples = time.perf_counter(), 0
     speech = speaker.stream(text, voice, seed)
+    waves = iter(speech.waves)
+    wave = next(waves, None)
+    first = time.perf_counter() - began
     stream = WavStream(sys.stdout.buffer, speech.sample_rate)
-    for wave in speech.waves:
+    while wave is not None:
         samples += len(wave)
-        first = first or (time.perf_counter() - began if samples else 0.0)
         stream.write(wave)
+        wave = next(waves, None)
     tell_ends(speech.pieces, speech.finishes, "write a file with inference.retries=3 to try again")
     print(f"{samples / speech.sample_rate:.2f} s, the first sound after {first:.2f} s", file=sys.stderr)
 

@@ -15,7 +15,8 @@ from vall_e.decoding.finish import Finish
 from vall_e.decoding.generate import generate_speech, is_masked, joined, stream_speech
 from vall_e.decoding.length import predict_lengths
 from vall_e.decoding.request import Part, SpeechRequest, in_order
-from vall_e.errors import ConfigError
+from vall_e.errors import ConfigError, WeightsError
+from vall_e.models.backbones.kv_cache import KVCache
 from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE
 
@@ -276,3 +277,59 @@ def test_parts_are_told_in_the_order_of_requests() -> None:
 
     mixed = [part(1), part(0), part(2, True), part(1, True), part(0, True), part(3, True)]
     assert [p.request for p in in_order(mixed)] == [0, 0, 1, 1, 2, 3]
+
+
+def test_refining_reads_codes_where_they_are_predicted() -> None:
+    model = tiny_model({"causal_size": 2})
+    with torch.no_grad():
+        model.classifiers.proj[0].bias[STOP] -= 1e6
+    greedy = replace(GREEDY, max_levels=0, longest_loop=0)
+    assert say(model, REQUESTS, replace(greedy, refine_on_stop=True)) == say(model, REQUESTS, greedy)
+
+
+MASKED_PROBLEMS: list[dict[str, float]] = [
+    {"layer_skip": True},
+    {"speculative_layers": 1},
+    {"refine_on_stop": True},
+    {"repetition_penalty": 1.2},
+    {"mirostat_tau": 3.0, "mirostat_eta": 0.1},
+]
+
+
+@pytest.mark.parametrize("settings", MASKED_PROBLEMS, ids=str)
+def test_masked_decoding_ignores_no_setting(settings: dict[str, float]) -> None:
+    sampling = replace(MASKED, modality="auto", **settings)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="needs level 0 code by code, which this model decodes masked"):
+        say(tiny_model(name="nar-len", capabilities=["nar", "len"]), REQUESTS[:1], sampling)
+
+
+def test_the_length_is_that_of_what_is_still_to_be_said() -> None:
+    request = replace(REQUESTS[0], tokens=torch.tensor([1, 10, 11, 20, 21, 2]), tokens_before=3, before=draw_codes(5))
+    assert request.for_length().text.tolist() == [1, 20, 21, 2]
+    assert REQUESTS[0].for_length().text.equal(REQUESTS[0].tokens)
+
+
+def test_predictions_that_are_no_numbers_are_told() -> None:
+    model = tiny_model()
+    with torch.no_grad():
+        model.classifiers.proj[0].bias[3] = torch.nan
+    for sampling in (DRAWN, replace(DRAWN, beam_width=3)):
+        with pytest.raises(WeightsError, match="the model predicts what is no number"):
+            say(model, REQUESTS[:1], sampling)
+
+
+def test_a_longer_request_that_joins_makes_room_seldom() -> None:
+    model, made = prone_to_stop(-1e6), list[tuple[int, ...]]()
+    requests = [REQUESTS[2], SpeechRequest(tokens=draw_text(200), prompt=draw_codes(400))]
+    sampling = replace(GREEDY, max_duration=40, max_levels=0, longest_loop=0)
+    whole = KVCache._reserve
+
+    def counted(cache: KVCache) -> None:
+        before = cache.keys.shape
+        whole(cache)
+        made.extend([cache.keys.shape] if cache.keys.shape != before else [])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(KVCache, "_reserve", counted)
+        generate_speech(model, requests, sampling, 0, rows=1)
+    assert len(made) <= 3

@@ -22,3 +22,9 @@ def test_texts_and_codes_are_joined() -> None:
 
 def test_after_nothing_a_request_stays_as_it_is() -> None:
     assert after(FIRST, []) is FIRST
+
+
+def test_a_silent_piece_is_passed_over() -> None:
+    found = after(THIRD, [(FIRST, CODES[0]), (SECOND, CODES[1][:0])])
+    assert found.tokens.tolist() == [1, 10, 11, 30, 31, 2] and found.tokens_before == 3
+    assert after(THIRD, [(SECOND, CODES[1][:0])]) is THIRD

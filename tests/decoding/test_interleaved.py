@@ -16,6 +16,7 @@ from vall_e.config.seal import problems
 from vall_e.decoding.finish import Finish
 from vall_e.decoding.generate import generate_speech
 from vall_e.decoding.request import SpeechRequest
+from vall_e.errors import ConfigError
 from vall_e.models.draws import draw_input
 from vall_e.models.interleaving import frames_of, interleave
 from vall_e.models.layout import ModelInput
@@ -118,6 +119,17 @@ def test_what_is_learnt_by_heart_is_said(learnt: tuple[VallE, list[ModelInput]])
 def test_it_ends_when_it_is_long_enough(learnt: tuple[VallE, list[ModelInput]]) -> None:
     codes, ends = said(*learnt, max_duration=2)
     assert [len(one) for one in codes] == [2, 2] and ends == [Finish.length, Finish.length]
+
+
+def test_levels_that_are_not_wanted_are_left_out(learnt: tuple[VallE, list[ModelInput]]) -> None:
+    codes, _ = said(*learnt, max_levels=2)
+    assert codes[0].equal(draw_codes(3, 100)[:, :3].long())
+
+
+@pytest.mark.parametrize("settings", [{"refine_on_stop": True}, {"chunk_frames": 5}, {"layer_skip": True}], ids=str)
+def test_what_levels_in_turn_cannot_do_is_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"does not go with weights of model.experimental.interleave=true"):
+        said(model_of(), [turns()], **settings)
 
 
 @pytest.mark.parametrize("strength", [0.0, 1.5])

@@ -16,7 +16,7 @@ from tests.models.test_parts import CODES, EVERY, MIXED, PREFIXES, SIZE, STEPS, 
 from tests.models.tiny import tiny_model
 from vall_e.config.sampling import SamplingConfig
 from vall_e.models.early_exit import EarlyExit, read_where_sure
-from vall_e.models.exit_rule import ExitRule, exit_rule, surprise
+from vall_e.models.exit_rule import ExitRule, entropies, exit_rule
 from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE
 
@@ -29,7 +29,7 @@ def model_of(name: str = "llama") -> VallE:
 
 def test_entropy_and_varentropy_are_told_in_bits() -> None:
     logits = torch.tensor([[2.0, 1, 0, -1, -2], [0, 0, 0, 0, -torch.inf], [0, -torch.inf, -torch.inf, -1e30, -500]])
-    entropy, varentropy = surprise(logits)
+    entropy, varentropy = entropies(logits)
     torch.testing.assert_close(entropy, torch.tensor([1.44266, 2.0, 0.0]), atol=1e-5, rtol=0)
     torch.testing.assert_close(varentropy, torch.tensor([1.56088, 0.0, 0.0]), atol=1e-5, rtol=0)
 
@@ -99,19 +99,19 @@ def all_exits(model: VallE) -> dict[int, Tensor]:
     return {layer + 1: torch.stack([row[-STEPS:] for row in found], 1) for layer, found in rows.items()}
 
 
-def telling_apart(entropies: Tensor) -> float:
+def telling_apart(found: Tensor) -> float:
     """A threshold that some of what is read first, [exits, ...], is below and some above, far from all."""
-    found = entropies.detach().flatten().sort().values
-    found = found[(found >= entropies[0].min()) & (found <= entropies[0].max())]
-    wide = int(found.diff().argmax())
-    return float(found[wide : wide + 2].mean())
+    sorted_ = found.detach().flatten().sort().values
+    within = sorted_[(sorted_ >= found[0].min()) & (sorted_ <= found[0].max())]
+    wide = int(within.diff().argmax())
+    return float(within[wide : wide + 2].mean())
 
 
 def halfway(expected: dict[int, Tensor]) -> ExitRule:
     """By which some tokens leave after half of the layers, and others later."""
     layers = len(expected)
-    entropies = torch.stack([surprise(expected[done])[0] for done in range(layers // 2, layers)])
-    return ExitRule(layers, None, telling_apart(entropies), math.inf)
+    doubts = torch.stack([entropies(expected[done])[0] for done in range(layers // 2, layers)])
+    return ExitRule(layers, None, telling_apart(doubts), math.inf)
 
 
 @EVERY
@@ -198,11 +198,11 @@ def test_whole_sequences_are_read_where_they_are_sure_on_average(name: str) -> N
 
     states, _ = model.model.states(*told, range(layers))
     expected = {layer + 1: read(hidden) for layer, hidden in states.items()}
-    entropies = [[surprise(one)[0].mean() for one in expected[done]] for done in range(layers // 2, layers)]
-    threshold = telling_apart(torch.tensor(entropies))
+    doubts = [[entropies(one)[0].mean() for one in expected[done]] for done in range(layers // 2, layers)]
+    threshold = telling_apart(torch.tensor(doubts))
     found, depths = read_where_sure(model.model, *told, ExitRule(layers, None, threshold, math.inf), read)
     assert len(set(depths)) > 1
     for index, (logits, depth) in enumerate(zip(found, depths, strict=True)):
         assert logits.equal(expected[depth][index])
-        sure = [surprise(expected[done][index])[0].mean() <= threshold for done in range(layers // 2, depth)]
+        sure = [entropies(expected[done][index])[0].mean() <= threshold for done in range(layers // 2, depth)]
         assert not any(sure)

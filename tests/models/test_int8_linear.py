@@ -57,3 +57,8 @@ def test_adapters_are_to_be_merged_first() -> None:
     attach(model, {"voice": LoraConfig()})
     with pytest.raises(ConfigError, match=r"does not go with loras: vall_e.export merge_loras=true"):
         to_int8_linears(model)
+
+
+def test_a_backbone_without_such_maps_is_refused() -> None:
+    with pytest.raises(ConfigError, match="int8 does not go with arch_type=bitnet"):
+        to_int8_linears(tiny_model(arch_type="bitnet"))

@@ -16,7 +16,8 @@ class SamplingConfig:
 
     modality: str = setting(
         "auto",
-        "How level 0 is decoded: code by code (ar+nar), or masked (nar-len); auto as the model can, masked if both.",
+        "How level 0 is decoded: code by code (ar+nar) or masked (nar-len); auto: masked if the model can, unless "
+        "it can do both and is named ar+nar.",
         allowed=MODALITIES,
     )
     max_duration: int = setting(900, "Code frames generated at most.", at_least=1, at_most=22_500)
@@ -156,5 +157,5 @@ class SamplingConfig:
         for way in self.by_code:
             if self.speculative_layers and not way.startswith("ras_window"):
                 yield f"{drafting} does not go with {way}"
-            elif self.layer_skip and way.startswith("beam_width"):
+            elif self.layer_skip and way.startswith(("beam_width", "entropix")):
                 yield f"layer_skip=true does not go with {way}"

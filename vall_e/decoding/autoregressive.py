@@ -16,6 +16,7 @@ from vall_e.models.vall_e import VallE
 
 from .guidance import Guidance
 from .reply import Choose, Reply
+from .sampling.numbers import check_numbers
 from .sequences.opening import level_zero_embedding, open_sequences
 from .sequences.sequences import Embed, Sequences, closed_up
 
@@ -39,6 +40,7 @@ def replies(
             return
         for reply, attention in zip(running, sequences.attention, strict=False):
             reply.attention = attention
+        check_numbers(sequences.logits)
         for reply, id in zip(running, choose(sequences.logits, running), strict=True):
             reply.hear(id)
             yield reply

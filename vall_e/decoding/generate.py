@@ -21,6 +21,7 @@ from .response import Response, answer_in_full
 from .sampling.beam import BeamSearch
 from .sampling.dice import seeded
 from .sampling.level_zero import LevelZeroChoice
+from .sampling.penalties import penalises
 from .sequences.interleaved import TurnsChoice, frames_said
 from .sequences.opening import level_zero_embedding, open_level_zero
 from .stepping import inside
@@ -64,7 +65,7 @@ def stream_speech(
     for reply in say(model, responses, sampling, rows):
         response = responses[reply.index]
         if model.cfg.experimental.interleave:
-            part = frames_said(reply, response.guard, model.cfg.resp_levels) if reply.ended else None
+            part = frames_said(reply, response.guard, model.cfg.resp_levels, sampling)
         else:
             part = response.settle(reply)
         if part:
@@ -75,10 +76,23 @@ def begin(model: VallE, requests: Sequence[SpeechRequest], sampling: SamplingCon
     """A response without frames for every request; ConfigError if the model cannot begin one so."""
     if model.cfg.experimental.interleave and any(request.continues for request in requests):
         raise ConfigError("weights of model.experimental.interleave=true begin every response anew")
-    if sampling.by_code and is_masked(model.cfg, sampling.modality):
-        raise ConfigError(f"{sampling.by_code[0]} needs level 0 code by code, which this model decodes masked")
+    if is_masked(model.cfg, sampling.modality):
+        for way in (*sampling.by_code, *of_one_by_one(sampling, requests)):
+            raise ConfigError(f"{way} needs level 0 code by code, which this model decodes masked")
     dice = seeded(seed, len(requests))
     return [Response(model, request, sampling, one) for request, one in zip(requests, dice, strict=True)]
+
+
+def of_one_by_one(sampling: SamplingConfig, requests: Sequence[SpeechRequest]) -> list[str]:
+    """What is asked for that only decoding code by code can do."""
+    ways = {
+        "layer_skip=true": sampling.layer_skip,
+        f"speculative_layers={sampling.speculative_layers}": sampling.speculative_layers > 0,
+        "refine_on_stop=true": sampling.refine_on_stop,
+        "a penalty": penalises(sampling),
+        "input_prompt_prefix=true": any(request.continue_prompt for request in requests),
+    }
+    return [way for way, wanted in ways.items() if wanted]
 
 
 def say(model: VallE, responses: Sequence[Response], sampling: SamplingConfig, rows: int) -> Iterator[Reply]:

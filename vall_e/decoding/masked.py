@@ -61,7 +61,12 @@ def say_masked(model: VallE, responses: Sequence[Response], sampling: SamplingCo
     requests, longest = [response.request for response in responses], sampling.max_duration
     prefixes, dice = [request.for_upper_levels() for request in requests], [response.dice for response in responses]
     with at_level(model, 0, sampling.use_lora):
-        lengths = predict_lengths(model, prefixes)
+        lengths = [
+            len(request.draft) if request.draft is not None and sampling.denoise_start else frames
+            for request, frames in zip(
+                requests, predict_lengths(model, [r.for_length() for r in requests]), strict=True
+            )
+        ]
         canvases = [
             blank(min(max(frames, 1), longest), model.stop)
             if request.draft is None or not sampling.denoise_start

@@ -13,9 +13,9 @@ from vall_e.models.vall_e import VallE
 
 @torch.inference_mode()
 def refine(model: VallE, prefix: ModelInput, codes: Tensor) -> Tensor:
-    """The likeliest code of every frame after those before it, in one pass: int64 [T] -> int64 [T]."""
+    """The likeliest code of every frame after those before it, unguided: int64 [T] -> int64 [T] on the CPU."""
     begun = codes.new_zeros(0, 1) if prefix.response is None else prefix.response
     packed = model.pack([replace(prefix, response=torch.cat([begun, codes[:, None]]))])
-    first = packed.lengths[0] - len(codes) - 1
-    logits = model.logits(packed.layouts[0].head, model.hidden(packed)[first:-1])
+    end = packed.lengths[0] - packed.layouts[0].ahead
+    logits = model.logits(packed.layouts[0].head, model.hidden(packed)[end - len(codes) : end])
     return logits[:, : model.stop].argmax(-1).cpu()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -42,6 +42,13 @@ class SpeechRequest:
     def for_upper_levels(self) -> ModelInput:
         """What the levels above 0 are told beside the response."""
         return ModelInput(text=self.tokens, prompt=self.prompt, lang=self.lang, tone=0)
+
+    def for_length(self) -> ModelInput:
+        """What predicts how long the response will be: only what is still to be said."""
+        shown = self.for_upper_levels()
+        if not self.tokens_before:
+            return shown
+        return replace(shown, text=torch.cat([self.tokens[:1], self.tokens[self.tokens_before :]]))
 
     def for_level_zero(self) -> ModelInput:
         """What level 0 is told before it begins: its response is what it continues."""

@@ -114,6 +114,7 @@ class Speaker:
         identity, lang = self.codec.identity, language_id(self.cfg.language)
         silence = torch.zeros(int(self.cfg.prefix_silence * identity.sample_rate))
         opening = self.codec.encode(silence) if len(silence) else None
+        voice = None if voice is None else voice.cpu()
         prefix = self.cfg.input_prompt_prefix and voice is not None
         return [
             SpeechRequest(tokens=torch.tensor(ids), prompt=voice, lang=lang, opening=opening, continue_prompt=prefix)
@@ -136,7 +137,8 @@ class Speaker:
         for attempt in range(1, self.cfg.retries + 1):
             failed = [place for place, one in enumerate(said) if one.finish is not Finish.stop or not len(one.codes)]
             for place, better in zip(failed, self._attempt([requests[f] for f in failed], seed + attempt), strict=True):
-                said[place] = better
+                if better.finish is Finish.stop or not len(said[place].codes):
+                    said[place] = better
         return said
 
     def _attempt(self, requests: Sequence[SpeechRequest], seed: int) -> list[Said]:
@@ -162,11 +164,12 @@ class Speaker:
     def _waves(self, parts: Iterator[Part], finishes: list[Finish]) -> Iterator[Wave]:
         decoder = StreamingDecoder(self.codec)
         for part in parts:
-            yield decoder.push(part.codes).numpy()
+            waves = [decoder.push(part.codes)]
             if part.finish:
-                finishes.append(part.finish)
-                yield decoder.finish().numpy()
+                waves.append(decoder.finish())
                 decoder = StreamingDecoder(self.codec)
+                finishes.append(part.finish)
+            yield from (wave.numpy() for wave in waves if len(wave))
 
     def _precision(self) -> torch.autocast:
         dtype = DTYPES.get(self.cfg.weight_dtype, torch.float32)

@@ -41,6 +41,15 @@ def save_voice(path: Path, codes: Tensor, codec: CodecIdentity) -> None:
         save_file({"codes": codes.contiguous()}, partial, {"format": FORMAT, "codec": json.dumps(asdict(codec))})
 
 
+def is_voice(path: Path) -> bool:
+    """Whether a file is one of a voice."""
+    try:
+        with safe_open(path, "pt") as file:
+            return (file.metadata() or {}).get("format") == FORMAT
+    except (SafetensorError, OSError):
+        return False
+
+
 def load_voice(path: Path, codec: CodecIdentity) -> Tensor:
     """Codes int16 [P, Q] of a voice file; AudioError if it is none, or is of another codec."""
     if not path.is_file():

@@ -15,9 +15,9 @@ from torch.nn.functional import log_softmax
 from vall_e.config.sampling import SamplingConfig
 
 
-def surprise(logits: Tensor) -> tuple[Tensor, Tensor]:
+def entropies(logits: Tensor) -> tuple[Tensor, Tensor]:
     """Entropy H = -sum p log2 p in bits, and varentropy sum p (log2 p + H)^2: [..., V] -> [...] each."""
-    bits = log_softmax(logits.float(), -1) / math.log(2)
+    bits = log_softmax(logits.to(torch.promote_types(logits.dtype, torch.float32)), -1) / math.log(2)
     p = bits.exp2()
     bits = bits.masked_fill(p == 0, 0.0)
     entropy = -(p * bits).sum(-1)
@@ -52,7 +52,7 @@ class ExitRule:
             return torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
         if done == self.layers or (self.latest is not None and done > self.latest):
             return torch.ones(len(logits), dtype=torch.bool, device=logits.device)
-        entropy, varentropy = (value.mean(-1) for value in surprise(logits))
+        entropy, varentropy = (value.mean(-1) for value in entropies(logits))
         return (entropy <= self.entropy) & (varentropy <= self.varentropy)
 
 

@@ -55,4 +55,5 @@ def to_int8_linears(model: VallE) -> None:
     if model.adapters:
         merging = "vall_e.export merge_loras=true makes weights of both"
         raise ConfigError(f"inference.weight_dtype=int8 does not go with loras: {merging}")
-    swap(model.model, nn.Linear, Int8Linear)
+    if not swap(model.model, nn.Linear, Int8Linear):
+        raise ConfigError(f"inference.weight_dtype=int8 does not go with arch_type={model.cfg.arch_type}")

@@ -21,6 +21,7 @@ from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE
 
 from .draw import level_zero_draw, narrowed
+from .numbers import check_numbers
 from .penalties import penalise_each
 
 
@@ -77,6 +78,7 @@ class BeamSearch:
 
     def grow(self, logits: Tensor, running: Sequence[Hypothesis], count: int) -> list[Hypothesis]:
         """The likeliest ways to go on from all hypotheses, by an id or the stop, `count` at most: logits [B, V]."""
+        check_numbers(logits)
         logits = penalise_each(logits, [one.ids for one in running], self.model.stop, self.sampling)
         steps = narrowed(logits, self.draw).double().log_softmax(-1)
         so_far = torch.tensor([one.log_probability for one in running], dtype=steps.dtype, device=steps.device)

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 
 from vall_e.config.sampling import SamplingConfig
 from vall_e.decoding.reply import Reply
+from vall_e.models.exit_rule import entropies
 
 from .dice import Dice
 from .draw import Draw, level_zero_draw, pick
@@ -64,9 +64,9 @@ class Entropix:
 
 def certainty(logits: Tensor, scores: Tensor) -> Certainty:
     """How sure a prediction is: logits [V], attention scores before the softmax [H, S]."""
-    entropy, varentropy = entropies(logits.softmax(-1))
+    entropy, varentropy = entropies(logits)
     looks = scores.softmax(-1)
-    by_head, _ = entropies(looks)
+    by_head, _ = entropies(scores)
     return Certainty(
         entropy=float(entropy),
         varentropy=float(varentropy),
@@ -75,13 +75,6 @@ def certainty(logits: Tensor, scores: Tensor) -> Certainty:
         agreement=float((looks - looks.mean(0)).abs().mean()),
         interaction=float(scores.abs().mean()),
     )
-
-
-def entropies(probabilities: Tensor) -> tuple[Tensor, Tensor]:
-    """H = -sum of p log2 p, and its variance, sum of p (log2 p + H)^2: [..., V] -> [...] each."""
-    bits = probabilities.clamp_min(torch.finfo(probabilities.dtype).tiny).log2()
-    entropy = -(probabilities * bits).sum(-1)
-    return entropy, (probabilities * (bits + entropy[..., None]).square()).sum(-1)
 
 
 def adapted(draw: Draw, sure: Certainty, ids: int) -> tuple[Draw, int]:

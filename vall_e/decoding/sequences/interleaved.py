@@ -86,9 +86,11 @@ class TurnsChoice:
         return int(pick(penalise(logits, previous, self.stop, self.sampling)[None], self.draws[0], thrown))
 
 
-def frames_said(reply: Reply, guard: Guard, levels: int) -> Part:
-    """The frames of a reply that has ended, without the loop that they may end with."""
+def frames_said(reply: Reply, guard: Guard, levels: int, sampling: SamplingConfig) -> Part | None:
+    """The frames of a reply once it has ended, without the loop that they may end with, of as many levels as wanted."""
+    if not reply.ended:
+        return None
     frames = frames_of(reply.ids, levels)
     first = frames[:, 0].tolist()
     kept = frames[: len(guard.kept(first))]
-    return Part(reply.index, kept.to(torch.int16), guard.verdict(first) or Finish.stop)
+    return Part(reply.index, kept[:, : sampling.max_levels + 1].to(torch.int16), guard.verdict(first) or Finish.stop)

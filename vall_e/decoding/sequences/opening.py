@@ -33,7 +33,7 @@ def open_level_zero(model: VallE, sampling: SamplingConfig) -> Sequences:
     steps, guide = sampling.max_duration, guidance(sampling)
     rule = exit_rule(sampling, len(model.model.stack))
     if model.cfg.experimental.interleave:
-        refuse(sampling, "model.experimental.interleave=true")
+        refuse(sampling, "model.experimental.interleave=true", "refine_on_stop", "chunk_frames")
         return TakingTurns(model, steps * model.cfg.resp_levels, guide)
     embed = level_zero_embedding(model)
     if model.cfg.experimental.causal_size > 1:
@@ -51,13 +51,12 @@ def level_zero_embedding(model: VallE) -> Embed:
     return lambda ids: model.resps_emb.read(0, ids)
 
 
-def refuse(sampling: SamplingConfig, trained: str) -> None:
-    """ConfigError for what wants ids that are said one at a time by one head."""
-    layers = {f"speculative_layers={sampling.speculative_layers}": sampling.speculative_layers > 0}
-    ways = {"layer_skip=true": sampling.layer_skip} | layers | dict.fromkeys(sampling.by_code, True)
-    for way, used in ways.items():
-        if used:
-            raise ConfigError(f"{way} does not go with weights of {trained}")
+def refuse(sampling: SamplingConfig, trained: str, *further: str) -> None:
+    """ConfigError for what wants ids that are said one at a time by one head, and for further settings that are on."""
+    names = ("layer_skip", "speculative_layers", *further)
+    used = [f"{name}={str(getattr(sampling, name)).lower()}" for name in names if getattr(sampling, name)]
+    for way in (*used, *sampling.by_code):
+        raise ConfigError(f"{way} does not go with weights of {trained}")
 
 
 def speculation(model: VallE, sampling: SamplingConfig) -> Speculation:

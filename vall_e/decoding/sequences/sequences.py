@@ -23,6 +23,10 @@ Embed = Callable[[Tensor], Tensor]
 """Ids int64 [B] -> [B, d], their vectors in the output segment."""
 
 
+FORESEEN = 256
+"""Ids that there is room for from the start; room for more is made when they come."""
+
+
 class Sequences:
     """A batch whose every sequence has predictions for its next id: `logits` float32 [B, V].
 
@@ -57,7 +61,7 @@ class Sequences:
         packed = self.model.pack(shown)
         if not self.positions:
             self.head = packed.layouts[0].head
-            self.cache = self._cache(max(packed.lengths) + self.steps, packed.embeddings)
+            self.cache = self._cache(max(packed.lengths) + min(self.steps, FORESEEN), packed.embeddings)
         hidden = self.model.hidden(packed, self.cache.admit(packed.lengths))
         if self.guide:
             self.guide.admit(len(prefixes))

@@ -81,7 +81,10 @@ class KVCache:
 
     def _reserve(self) -> None:
         layers, rows, heads, places, width = self.keys.shape
-        wanted_rows, wanted_places = max(rows, len(self.filled)), max([places, *self.filled])
+        needed = max(self.filled, default=0)
+        wanted_rows, wanted_places = max(rows, len(self.filled)), max(places, needed)
+        if needed > places:
+            wanted_places = max(needed, places + places // 2)  # seldom, as all that is kept is copied
         if (wanted_rows, wanted_places) == (rows, places):
             return
         for name in ("keys", "values"):

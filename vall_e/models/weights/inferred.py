@@ -35,14 +35,7 @@ KINDS = {"retention": "retnet", "self_attn": "llama"}
 def inferred_config(tensors: Mapping[str, Tensor]) -> ModelConfig | None:
     """The settings of a model with these tensors, by today's names; None if the tensors do not tell them."""
     kind = next((arch for part, arch in KINDS.items() if any(f".{part}." in name for name in tensors)), None)
-    needed = (
-        "sep",
-        "text_emb.weight",
-        "classifier.weight",
-        "proms_emb.embeddings.0.weight",
-        "resps_emb.embeddings.1.weight",
-    )
-    if kind is None or not tensors.keys() >= set(needed) or "rvq_l_emb.weight" in tensors:
+    if kind is None or not tensors.keys() >= NEEDED or "rvq_l_emb.weight" in tensors:
         return None
     version = next((number for name, number in GENERATION.items() if name in tensors), 2)
     stop_everywhere = len(tensors["resps_emb.embeddings.1.weight"]) == len(tensors["resps_emb.embeddings.0.weight"])

@@ -30,7 +30,7 @@ from .inferred import inferred_config, retnet_layout
 TOKENIZER = "tokenizer.json"
 DAC_LEVELS = CODEC_FACTS[AudioBackend.dac].levels
 OLD_PREFIX = "retnet."
-OF_ITS_RUN = ("training", "teacher", "path")
+OF_ITS_RUN = ("training", "teacher", "path", "attention")
 """What the settings of a model say of the run that it was part of."""
 UNKNOWN = ""
 """Digest of a codec whose weights are not known."""

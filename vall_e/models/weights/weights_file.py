@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from vall_e.atomic import replacing
 from vall_e.audio.codec import CodecIdentity
-from vall_e.config.model import ModelConfig
+from vall_e.config.model import GPU_ATTENTIONS, ModelConfig
 from vall_e.config.weights_format import is_pickled
 from vall_e.errors import WeightsError
 from vall_e.models.lora.tensors import base_state_dict
@@ -92,12 +92,18 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str,
 def load_weights(path: Path, device: torch.device) -> LoadedWeights:
     """The model of a weights file; WeightsError as of `read_weights`, or if it does not fit the settings it carries."""
     content = read_weights(path)
-    model = VallE(content.config)
+    model = VallE(runnable(content.config, device))
     fit(model, content.tensors, path)
     if content.bitnet:
         to_bitnet(model, content.bitnet)
     told = {name: value for name, value in vars(content).items() if name != "tensors"}
     return LoadedWeights(model.to(device).eval(), **told)
+
+
+def runnable(config: ModelConfig, device: torch.device) -> ModelConfig:
+    """The settings with an attention kernel that `device` has, which changes speed and not what is computed."""
+    absent = device.type == "cpu" and config.attention.lower() in GPU_ATTENTIONS
+    return replace(config, attention="auto") if absent else config
 
 
 def read_weights(path: Path) -> WeightsContent:
