@@ -145,7 +145,7 @@ def test_signals_to_the_process_group_do_not_end_the_workers(tone_store: Path):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: None)
         batches = loader(tone_store, workers=2)
-        next(batches)
+        list(islice(batches, 2))  # one of each worker, so that both have started
         os.killpg(0, signal.SIGINT)
         os.killpg(0, signal.SIGTERM)
         time.sleep(0.2)

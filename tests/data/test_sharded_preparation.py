@@ -39,9 +39,11 @@ def settings(source: Path, store: Path, shard: int = 0, shards: int = 1) -> Conf
 def test_jobs_side_by_side_make_the_dataset_of_one(tmp_path: Path, shards: int):
     make_source(tmp_path / "c")
     prepare(settings(tmp_path / "c", tmp_path / "one.h5"), EnergyCodec())
-    start = multiprocessing.get_context("fork").Process
+    # Threads of this process are in no state to be forked.
+    fresh = multiprocessing.get_context("forkserver")
+    fresh.set_forkserver_preload(["vall_e.data.prepare", "tests.data.tones"])
     jobs = [
-        start(target=prepare, args=(settings(tmp_path / "c", tmp_path / "s.h5", n, shards), EnergyCodec()))
+        fresh.Process(target=prepare, args=(settings(tmp_path / "c", tmp_path / "s.h5", n, shards), EnergyCodec()))
         for n in range(shards)
     ]
     for job in jobs:
