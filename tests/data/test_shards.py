@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -125,3 +126,13 @@ def test_shards_that_do_not_join_are_refused(shards: list[Path], tmp_path: Path)
         join_shards(shards[0], shards)
     assert not index.exists()
     assert Store(shards[0]).info.codec == IDENTITY
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_codes_of_unknown_weights_join_those_that_are_known(tmp_path: Path, order: int):
+    paths, known = [], [replace(IDENTITY, digest=""), IDENTITY]
+    for number, identity in enumerate(known[::order]):
+        paths.append(tmp_path / f"{number}.h5")
+        with StoreWriter(paths[-1], identity) as writer:
+            writer.append(utterance(number, 9), number)
+    assert join_shards(tmp_path / "all.h5", paths).codec == IDENTITY

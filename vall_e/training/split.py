@@ -26,7 +26,7 @@ def open_split(cfg: Config, tokenizer: Tokenizer, codec: Codec, split: str) -> S
     """
     path = Path(cfg.dataset.hdf5_name)
     with Store(path) as store:
-        if store.info.codec != codec.identity:
+        if not store.info.codec.agrees(codec.identity):
             raise DataError(
                 f"{path} was prepared with other weights of the codec {codec.identity.name}: prepare it again"
             )
