@@ -55,18 +55,28 @@ def corpus(tmp_path: Path) -> Path:
 
 def test_recordings_without_transcripts_get_them_and_long_ones_are_cut(corpus: Path):
     report = prepare(settings(corpus, slice_over=5.0), EnergyCodec(), transcriber=BurstTranscriber("de"))
-    found = {u.id.rpartition("/")[2]: u for u in utterances(report.path)}
+    found = {u.id.removeprefix("corpus/anna/"): u for u in utterances(report.path)}
     assert {name: (u.text, u.language) for name, u in found.items()} == {
         "given": ("Given.", "en"),
         "short": (" ".join(WORDS[:2]), "de"),
-        "long_00000": (WORDS[0], "de"),
-        "long_00001": (WORDS[1], "de"),
-        "long_00002": (WORDS[2], "de"),
+        "long/00000": (WORDS[0], "de"),
+        "long/00001": (WORDS[1], "de"),
+        "long/00002": (WORDS[2], "de"),
     }
-    lengths = [seconds(found[f"long_0000{n}"]) for n in range(3)]
+    lengths = [seconds(found[f"long/0000{n}"]) for n in range(3)]
     assert lengths == pytest.approx([0.05 + 1.0 + 0.5, 0.05 + 2.0 + 0.5, 0.05 + 1.5 + 0.5], abs=0.05)
     assert report.dropped == [("corpus/anna/silent", "no speech was recognised in it")]
     assert report.dropped_in == {"transcribe": 1}
+
+
+def test_a_piece_is_not_mistaken_for_a_recording_that_is_named_like_it(corpus: Path):
+    record(corpus / "anna/long_00000.wav", bursts(0.5))
+    report = prepare(settings(corpus, slice_over=5.0), EnergyCodec(), transcriber=BurstTranscriber())
+    found = [u.id for u in utterances(report.path)]
+    assert len(found) == len(set(found)) == 6
+    again = EnergyCodec()
+    prepare(settings(corpus, slice_over=5.0), again, transcriber=BurstTranscriber())
+    assert again.encoded == 0
 
 
 def test_without_a_transcriber_what_has_no_transcript_is_left_out(corpus: Path):

@@ -111,7 +111,8 @@ def _whole(entry: ManifestEntry, text: str, language: str) -> Piece:
 
 
 def _heard_pieces(entry: ManifestEntry, heard: dict[str, Any], slice_over: float) -> Iterator[Piece]:
-    """The recording as a whole, or if it lasts longer than `slice_over` seconds a piece for each segment."""
+    """The recording as a whole, or if it lasts longer than `slice_over` seconds a piece for each segment, whose id has
+    a slash more than that of any recording."""
     segments, language = heard["segments"], entry.language or heard["language"]
     if heard["seconds"] <= slice_over:
         yield replace(_whole(entry, " ".join(text for _, _, text in segments), language), phonemes=None)
@@ -119,4 +120,4 @@ def _heard_pieces(entry: ManifestEntry, heard: dict[str, Any], slice_over: float
     for number, (start, end, text) in enumerate(segments):
         following = segments[number + 1][0] if number + 1 < len(segments) else heard["seconds"]
         span: Span = (max(0.0, start - BEFORE_SECONDS), min(end + AFTER_SECONDS, max(end, following), heard["seconds"]))
-        yield replace(_whole(entry, text, language), id=f"{entry.id}_{number:05d}", span=span, phonemes=None)
+        yield replace(_whole(entry, text, language), id=f"{entry.id}/{number:05d}", span=span, phonemes=None)
