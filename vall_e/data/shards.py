@@ -64,7 +64,8 @@ def _joined(index: Path, paths: Sequence[Path], infos: Sequence[StoreInfo], cont
     for path, info in zip(paths, infos, strict=True):
         if not info.codec.agrees(infos[first].codec):
             here, there = (f"{codec.name} ({codec.digest})" for codec in (info.codec, infos[first].codec))
-            raise DataError(f"{path} holds codes of the codec {here}, {paths[first]} those of {there}: they do not join")
+            other = paths[first]
+            raise DataError(f"{path} holds codes of the codec {here}, {other} those of {there}: they do not join")
     folder = index.parent.resolve()
     of = zip(paths, infos, contents, strict=True)
     return StoreInfo(
