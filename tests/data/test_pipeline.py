@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import sys
 from pathlib import Path
@@ -15,6 +17,7 @@ from vall_e.config.preparation import PreparationConfig
 from vall_e.config.schema import Config
 from vall_e.data.pipeline.journal import Journal
 from vall_e.data.pipeline.silence import speech_span
+from vall_e.data.pipeline.whisper import WhisperTranscriber
 from vall_e.data.pipeline.workshop import Workshop
 from vall_e.data.prepare import prepare
 from vall_e.data.store import Store
@@ -220,6 +223,39 @@ def test_the_same_job_does_not_run_twice_at_once(tmp_path: Path):
     with other.claimed(), pytest.raises(DataError, match="is being prepared by another process"):
         prepare(cfg, EnergyCodec())
     assert prepare(cfg, EnergyCodec()).utterances == 12
+
+
+def test_what_a_job_of_another_number_of_jobs_has_made_stays_until_it_ends(tmp_path: Path):
+    make_source(tmp_path / "c")
+    cfg = settings(tmp_path / "c")
+    at_work = Workshop(Path(cfg.dataset.hdf5_name), 0, 2)
+    with at_work.claimed():
+        prepare(settings(tmp_path / "c", shard=1, shards=2), EnergyCodec())
+        made = list((at_work.folder / "parts").iterdir())
+        assert made
+        assert prepare(cfg, EnergyCodec()).utterances == 12
+        assert all(part.exists() for part in made)
+        with pytest.raises(DataError, match="is being prepared by another process"):
+            prepare(settings(tmp_path / "c", shards=2), EnergyCodec())
+    assert prepare(cfg, EnergyCodec()).encoded == 0
+    assert not at_work.folder.exists()
+
+
+def test_a_folder_that_cannot_lock_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(DataError, match=r"s\.h5\.work lies where files cannot be locked \(No locks available\)"):
+        Workshop(tmp_path / "s.h5", 0, 1).claimed().__enter__()
+
+
+def test_models_in_folders_of_one_name_are_told_apart(tmp_path: Path):
+    for folder in ("a/model", "b/model"):
+        (tmp_path / folder).mkdir(parents=True)
+    one, other = (WhisperTranscriber(str(tmp_path / folder), "cpu").name for folder in ("a/model", "b/model"))
+    assert one != other
+    assert WhisperTranscriber("large-v3", "cpu").name == "large-v3"
 
 
 def test_a_line_that_was_half_written_is_dropped_and_written_anew(tmp_path: Path):
