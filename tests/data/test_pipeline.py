@@ -11,10 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from vall_e.audio.read import read_audio
 from vall_e.config.dataset import DatasetConfig
 from vall_e.config.preparation import PreparationConfig
 from vall_e.config.schema import Config
+from vall_e.data.pipeline import segment, transcribe
 from vall_e.data.pipeline.journal import Journal
 from vall_e.data.pipeline.silence import speech_span
 from vall_e.data.pipeline.whisper import WhisperTranscriber
@@ -22,7 +25,7 @@ from vall_e.data.pipeline.workshop import Workshop
 from vall_e.data.prepare import prepare
 from vall_e.data.store import Store
 from vall_e.data.utterance import Utterance
-from vall_e.errors import DataError, MissingExtra
+from vall_e.errors import AudioError, DataError, MissingExtra
 from vall_e.text import open_tokenizer
 
 from .heard import WORDS, BurstTranscriber, bursts, record
@@ -142,6 +145,70 @@ def test_utterances_out_of_the_range_of_durations_are_named(tmp_path: Path):
     assert [name for name, _ in report.dropped] == ["tone/s0/0", "tone/s0/3"]
     assert "lasts 1.00 s, allowed: 1.2 s at least" in report.dropped[0][1]
     assert "lasts 1.9 s, allowed: 1.8 s" in report.dropped[1][1]
+
+
+def test_a_narrower_range_of_durations_holds_for_what_is_prepared_already(tmp_path: Path):
+    make_source(tmp_path / "c", speakers=1)
+    whole = prepare(settings(tmp_path / "c"), EnergyCodec())
+    assert whole.utterances == 4
+    codec = EnergyCodec()
+    report = prepare(settings(tmp_path / "c", duration_range=[1.2, 1.8]), codec)
+    assert [name for name, _ in report.dropped] == ["tone/s0/0", "tone/s0/3"]
+    assert (codec.encoded, len(utterances(report.path))) == (0, 2)
+    assert prepare(settings(tmp_path / "c"), EnergyCodec()).utterances == 4
+
+
+def test_a_dry_run_foresees_what_is_out_of_the_range_of_durations(tmp_path: Path):
+    make_source(tmp_path / "c", speakers=1)
+    report = prepare(settings(tmp_path / "c", duration_range=[1.2, 1.8], dry_run=True), EnergyCodec())
+    assert [name for name, _ in report.dropped] == ["tone/s0/0", "tone/s0/3"]
+    assert report.utterances == 2
+
+
+@pytest.mark.parametrize("step", [{"transcribe": "bursts"}, {"transcribe": None, "trim_silence": True}])
+def test_a_recording_that_could_not_be_read_once_is_read_by_the_next_run(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch, step: dict[str, Any]
+):
+    transcriber, name = BurstTranscriber(), "short" if step["transcribe"] else "given"
+    record(corpus / "bert/whole.wav", bursts(0.5))
+    (corpus / "bert/whole.txt").write_text("Whole.")
+
+    def failing(path: Path, *rest: Any, **more: Any) -> Any:
+        if path.stem == name:
+            raise AudioError(f"{path}: input/output error")
+        return read_audio(path, *rest, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(transcribe, "read_audio", failing)
+        patch.setattr(segment, "read_audio", failing)
+        report = prepare(settings(corpus, **step), EnergyCodec(), transcriber=transcriber)
+    assert any("input/output error" in reason for _, reason in report.dropped)
+    again = prepare(settings(corpus, **step), EnergyCodec(), transcriber=transcriber)
+    assert again.utterances == report.utterances + 1
+
+
+def test_a_corpus_of_which_nothing_could_be_read_is_read_by_the_next_run(corpus: Path):
+    class Away(EnergyCodec):
+        def encode(self, wave: torch.Tensor) -> torch.Tensor:
+            raise AudioError("the device is away")
+
+    with pytest.raises(DataError, match="the device is away"):
+        prepare(settings(corpus, transcribe=None), Away())
+    assert prepare(settings(corpus, transcribe=None), EnergyCodec()).utterances == 1
+
+
+def test_recordings_that_change_while_they_are_read_are_told(tmp_path: Path):
+    make_source(tmp_path / "c", speakers=1)
+
+    class Changing(EnergyCodec):
+        def encode(self, wave: torch.Tensor) -> torch.Tensor:
+            for path in sorted((tmp_path / "c").rglob("*.wav"))[:2]:
+                path.write_bytes(path.read_bytes() + bytes(8))
+            return super().encode(wave)
+
+    with pytest.raises(DataError, match="2 recordings changed while they were read: run it again"):
+        prepare(settings(tmp_path / "c"), Changing())
+    assert prepare(settings(tmp_path / "c"), EnergyCodec()).utterances == 4
 
 
 def test_symbols_that_the_tokenizer_does_not_know_are_reported_by_utterance(tmp_path: Path):

@@ -18,6 +18,7 @@ from .progress import progress
 from .read_ahead import read_ahead
 from .silence import speech_span
 from .transcribe import Transcription
+from .unread import is_open, unread
 from .whisper import SAMPLE_RATE
 
 BEFORE_SECONDS, AFTER_SECONDS = 0.05, 0.5
@@ -58,7 +59,7 @@ class Segmentation:
         self.journal.close()
 
     def _left(self, entry: ManifestEntry, cut: list[Piece]) -> bool:
-        return self._key(entry, cut) not in self.journal
+        return is_open(self.journal, self._key(entry, cut))
 
     def _trims(self, entry: ManifestEntry) -> bool:
         return self._cfg.trim_silence and entry.split != "noise" and not isinstance(entry.audio, CodesSource)
@@ -88,7 +89,7 @@ class Segmentation:
         try:
             wave = read_audio(entry.audio.open(), SAMPLE_RATE)
         except AudioError as error:
-            return {"dropped": str(error)}
+            return unread(error)
         found = []
         for piece in cut:
             start, end = piece.span or (0.0, len(wave) / SAMPLE_RATE)
