@@ -113,11 +113,10 @@ class Job:
         self.failures.close()
 
     def left(self, pieces: Sequence[Piece]) -> list[Marked]:
-        """Pieces that are not encoded; what earlier runs could not use is tried again, what this one could not is not."""
+        """Pieces that are neither encoded nor found unusable by this run; failures of earlier ones are tried again."""
         marked = zip(pieces, fingerprints(pieces, self.codec.identity), strict=True)
-        return [
-            (piece, mark) for piece, mark in marked if mark not in self.finished and not self.failures.is_new(f"{mark}")
-        ]
+        unfinished = [(piece, mark) for piece, mark in marked if mark not in self.finished]
+        return [(piece, mark) for piece, mark in unfinished if not self.failures.is_new(f"{mark}")]
 
     def _judge(self, pieces: Sequence[Piece], result: Outcome) -> None:
         for piece, mark in zip(pieces, fingerprints(pieces, self.codec.identity), strict=True):
