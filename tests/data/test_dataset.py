@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vall_e.data.cursor import SampleCursor
 from vall_e.data.sample import Sample
 from vall_e.data.store import Store
 from vall_e.errors import DataError
@@ -166,3 +167,12 @@ def test_a_selection_of_nothing_is_an_error(tone_store: Path, split: str, settin
 def test_a_store_without_a_validation_split_says_so(write_store: WriteStore):
     with pytest.raises(DataError, match=r"no utterance of the validation split: mark lines of meta\.jsonl"):
         open_dataset(write_store(utterance(0, 60)), "validation")
+
+
+def test_what_is_evaluated_is_said_as_a_whole(tone_store: Path):
+    dataset = open_dataset(tone_store, prompt_continuous_utterance_p=1.0)
+    frames = [len(dataset.store.codes(dataset.row(index))) for index in range(len(dataset))]
+    learnt = [dataset.sample(index, 0) for index in range(len(dataset))]
+    assert all(len(sample.response) < count for sample, count in zip(learnt, frames, strict=True))
+    assert all(len(dataset.evaluated(index, 0).response) == count for index, count in enumerate(frames))
+    assert all(len(sample.response) in frames for sample in SampleCursor(dataset, 0).take(4))

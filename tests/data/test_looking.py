@@ -75,6 +75,7 @@ def test_paths_stand_for_the_setting(tmp_path: Path):
     store = tmp_path / "it's"
     store.touch()
     assert with_paths(["seed=1", "a.h5"]) == ["seed=1", "dataset.hdf5_name='a.h5'"]
+    assert with_paths(["a.h5", "seed=1", "--cfg", "job"]) == ["dataset.hdf5_name='a.h5'", "seed=1", "--cfg", "job"]
     assert with_paths(["a.h5", "b.hdf5"]) == ["dataset.hdf5_name='a.h5','b.hdf5'", "--multirun"]
     assert with_paths([str(store)]) == [f"dataset.hdf5_name='{tmp_path}/it\\'s'"]
     assert with_paths(["--cfg", "job", "dataset.hdf5_name=a.h5"]) == ["--cfg", "job", "dataset.hdf5_name=a.h5"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,12 @@ def test_a_line_separator_inside_a_text_does_not_split_the_line(tmp_path: Path):
         (json.dumps({**GOOD, "path": "s/2.wav\x00.wav"}), "control characters"),
         (json.dumps({**GOOD, "path": "s" * 5000}), "too long"),
         (json.dumps({**GOOD, "path": "  "}), "is empty"),
+        (json.dumps({**GOOD, "path": "."}), "names the folder of the corpus"),
+        (json.dumps({**GOOD, "path": "./"}), "names the folder of the corpus"),
+        (json.dumps({**GOOD, "path": "a/.."}), "names the folder of the corpus"),
+        (json.dumps({**GOOD, "path": "\ud800.wav"}), "is not UTF-8"),
+        (json.dumps({**GOOD, "path": "s/2.wav", "phonemes": "\udcff"}), "holds the control character"),
+        (json.dumps({**GOOD, "path": "s/2.wav", "phonemes": "a" * 10_000}), "10000 characters is too long"),
         (json.dumps(GOOD), "already stands in line 1"),
     ],
 )
@@ -151,3 +158,23 @@ def test_names_are_read_off_the_path_as_the_settings_say(tmp_path: Path):
     (tmp_path / "meta.jsonl").write_text(json.dumps({"text": "Hello.", "path": "corpus/9_anna/a.wav"}))
     entry = only(tmp_path, DatasetConfig(speaker_name_getter="own/{-3}_{-2}"))
     assert entry.speaker == "own/corpus_9_anna"
+
+
+def test_a_file_whose_name_is_not_utf8_is_named_by_its_bytes(tmp_path: Path):
+    (tmp_path / "s").mkdir()
+    for name in (b"good.wav", b"caf\xe9.wav"):
+        Path(os.fsdecode(os.fsencode(tmp_path / "s") + b"/" + name)).touch()
+    found = read_corpus(tmp_path, DatasetConfig(), PreparationConfig(recipe="folder"))
+    assert [Path(entry.id).name for entry in found.entries] == ["good"]
+    assert [(one.id, one.reason) for one in found.rejected] == [
+        ("s/caf\\udce9.wav", "path='s/caf\\udce9.wav' is not UTF-8")
+    ]
+    assert found.unlisted == []
+
+
+def test_a_path_with_a_dot_is_that_of_the_file(tmp_path: Path):
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s/1.wav").touch()
+    (tmp_path / "meta.jsonl").write_text(json.dumps({**GOOD, "path": "./s/1.wav"}))
+    found = read(tmp_path)
+    assert len(found.entries) == 1 and found.unlisted == []

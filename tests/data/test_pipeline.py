@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import sys
 from pathlib import Path
@@ -9,17 +11,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from vall_e.audio.read import read_audio
 from vall_e.config.dataset import DatasetConfig
 from vall_e.config.preparation import PreparationConfig
 from vall_e.config.schema import Config
+from vall_e.data.pipeline import segment, transcribe
 from vall_e.data.pipeline.journal import Journal
 from vall_e.data.pipeline.silence import speech_span
+from vall_e.data.pipeline.whisper import WhisperTranscriber
 from vall_e.data.pipeline.workshop import Workshop
 from vall_e.data.prepare import prepare
 from vall_e.data.store import Store
 from vall_e.data.utterance import Utterance
-from vall_e.errors import DataError, MissingExtra
+from vall_e.errors import AudioError, DataError, MissingExtra
 from vall_e.text import open_tokenizer
 
 from .heard import WORDS, BurstTranscriber, bursts, record
@@ -55,18 +61,28 @@ def corpus(tmp_path: Path) -> Path:
 
 def test_recordings_without_transcripts_get_them_and_long_ones_are_cut(corpus: Path):
     report = prepare(settings(corpus, slice_over=5.0), EnergyCodec(), transcriber=BurstTranscriber("de"))
-    found = {u.id.rpartition("/")[2]: u for u in utterances(report.path)}
+    found = {u.id.removeprefix("corpus/anna/"): u for u in utterances(report.path)}
     assert {name: (u.text, u.language) for name, u in found.items()} == {
         "given": ("Given.", "en"),
         "short": (" ".join(WORDS[:2]), "de"),
-        "long_00000": (WORDS[0], "de"),
-        "long_00001": (WORDS[1], "de"),
-        "long_00002": (WORDS[2], "de"),
+        "long/00000": (WORDS[0], "de"),
+        "long/00001": (WORDS[1], "de"),
+        "long/00002": (WORDS[2], "de"),
     }
-    lengths = [seconds(found[f"long_0000{n}"]) for n in range(3)]
+    lengths = [seconds(found[f"long/0000{n}"]) for n in range(3)]
     assert lengths == pytest.approx([0.05 + 1.0 + 0.5, 0.05 + 2.0 + 0.5, 0.05 + 1.5 + 0.5], abs=0.05)
     assert report.dropped == [("corpus/anna/silent", "no speech was recognised in it")]
     assert report.dropped_in == {"transcribe": 1}
+
+
+def test_a_piece_is_not_mistaken_for_a_recording_that_is_named_like_it(corpus: Path):
+    record(corpus / "anna/long_00000.wav", bursts(0.5))
+    report = prepare(settings(corpus, slice_over=5.0), EnergyCodec(), transcriber=BurstTranscriber())
+    found = [u.id for u in utterances(report.path)]
+    assert len(found) == len(set(found)) == 6
+    again = EnergyCodec()
+    prepare(settings(corpus, slice_over=5.0), again, transcriber=BurstTranscriber())
+    assert again.encoded == 0
 
 
 def test_without_a_transcriber_what_has_no_transcript_is_left_out(corpus: Path):
@@ -129,6 +145,70 @@ def test_utterances_out_of_the_range_of_durations_are_named(tmp_path: Path):
     assert [name for name, _ in report.dropped] == ["tone/s0/0", "tone/s0/3"]
     assert "lasts 1.00 s, allowed: 1.2 s at least" in report.dropped[0][1]
     assert "lasts 1.9 s, allowed: 1.8 s" in report.dropped[1][1]
+
+
+def test_a_narrower_range_of_durations_holds_for_what_is_prepared_already(tmp_path: Path):
+    make_source(tmp_path / "c", speakers=1)
+    whole = prepare(settings(tmp_path / "c"), EnergyCodec())
+    assert whole.utterances == 4
+    codec = EnergyCodec()
+    report = prepare(settings(tmp_path / "c", duration_range=[1.2, 1.8]), codec)
+    assert [name for name, _ in report.dropped] == ["tone/s0/0", "tone/s0/3"]
+    assert (codec.encoded, len(utterances(report.path))) == (0, 2)
+    assert prepare(settings(tmp_path / "c"), EnergyCodec()).utterances == 4
+
+
+def test_a_dry_run_foresees_what_is_out_of_the_range_of_durations(tmp_path: Path):
+    make_source(tmp_path / "c", speakers=1)
+    report = prepare(settings(tmp_path / "c", duration_range=[1.2, 1.8], dry_run=True), EnergyCodec())
+    assert [name for name, _ in report.dropped] == ["tone/s0/0", "tone/s0/3"]
+    assert report.utterances == 2
+
+
+@pytest.mark.parametrize("step", [{"transcribe": "bursts"}, {"transcribe": None, "trim_silence": True}])
+def test_a_recording_that_could_not_be_read_once_is_read_by_the_next_run(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch, step: dict[str, Any]
+):
+    transcriber, name = BurstTranscriber(), "short" if step["transcribe"] else "given"
+    record(corpus / "bert/whole.wav", bursts(0.5))
+    (corpus / "bert/whole.txt").write_text("Whole.")
+
+    def failing(path: Path, *rest: Any, **more: Any) -> Any:
+        if path.stem == name:
+            raise AudioError(f"{path}: input/output error")
+        return read_audio(path, *rest, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(transcribe, "read_audio", failing)
+        patch.setattr(segment, "read_audio", failing)
+        report = prepare(settings(corpus, **step), EnergyCodec(), transcriber=transcriber)
+    assert any("input/output error" in reason for _, reason in report.dropped)
+    again = prepare(settings(corpus, **step), EnergyCodec(), transcriber=transcriber)
+    assert again.utterances == report.utterances + 1
+
+
+def test_a_corpus_of_which_nothing_could_be_read_is_read_by_the_next_run(corpus: Path):
+    class Away(EnergyCodec):
+        def encode(self, wave: torch.Tensor) -> torch.Tensor:
+            raise AudioError("the device is away")
+
+    with pytest.raises(DataError, match="the device is away"):
+        prepare(settings(corpus, transcribe=None), Away())
+    assert prepare(settings(corpus, transcribe=None), EnergyCodec()).utterances == 1
+
+
+def test_recordings_that_change_while_they_are_read_are_told(tmp_path: Path):
+    make_source(tmp_path / "c", speakers=1)
+
+    class Changing(EnergyCodec):
+        def encode(self, wave: torch.Tensor) -> torch.Tensor:
+            for path in sorted((tmp_path / "c").rglob("*.wav"))[:2]:
+                path.write_bytes(path.read_bytes() + bytes(8))
+            return super().encode(wave)
+
+    with pytest.raises(DataError, match="2 recordings changed while they were read: run it again"):
+        prepare(settings(tmp_path / "c"), Changing())
+    assert prepare(settings(tmp_path / "c"), EnergyCodec()).utterances == 4
 
 
 def test_symbols_that_the_tokenizer_does_not_know_are_reported_by_utterance(tmp_path: Path):
@@ -210,6 +290,39 @@ def test_the_same_job_does_not_run_twice_at_once(tmp_path: Path):
     with other.claimed(), pytest.raises(DataError, match="is being prepared by another process"):
         prepare(cfg, EnergyCodec())
     assert prepare(cfg, EnergyCodec()).utterances == 12
+
+
+def test_what_a_job_of_another_number_of_jobs_has_made_stays_until_it_ends(tmp_path: Path):
+    make_source(tmp_path / "c")
+    cfg = settings(tmp_path / "c")
+    at_work = Workshop(Path(cfg.dataset.hdf5_name), 0, 2)
+    with at_work.claimed():
+        prepare(settings(tmp_path / "c", shard=1, shards=2), EnergyCodec())
+        made = list((at_work.folder / "parts").iterdir())
+        assert made
+        assert prepare(cfg, EnergyCodec()).utterances == 12
+        assert all(part.exists() for part in made)
+        with pytest.raises(DataError, match="is being prepared by another process"):
+            prepare(settings(tmp_path / "c", shards=2), EnergyCodec())
+    assert prepare(cfg, EnergyCodec()).encoded == 0
+    assert not at_work.folder.exists()
+
+
+def test_a_folder_that_cannot_lock_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(DataError, match=r"s\.h5\.work lies where files cannot be locked \(No locks available\)"):
+        Workshop(tmp_path / "s.h5", 0, 1).claimed().__enter__()
+
+
+def test_models_in_folders_of_one_name_are_told_apart(tmp_path: Path):
+    for folder in ("a/model", "b/model"):
+        (tmp_path / folder).mkdir(parents=True)
+    one, other = (WhisperTranscriber(str(tmp_path / folder), "cpu").name for folder in ("a/model", "b/model"))
+    assert one != other
+    assert WhisperTranscriber("large-v3", "cpu").name == "large-v3"
 
 
 def test_a_line_that_was_half_written_is_dropped_and_written_anew(tmp_path: Path):

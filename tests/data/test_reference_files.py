@@ -6,6 +6,7 @@ import io
 import os
 import pickle
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,13 @@ from vall_e.config.dataset import DatasetConfig
 from vall_e.config.preparation import PreparationConfig
 from vall_e.config.schema import Config
 from vall_e.data.artifact_pickle import load_artifact
+from vall_e.data.pipeline.stored_codes import StoredCodes, stored_codes
 from vall_e.data.prepare import prepare
 from vall_e.data.store import Store
 from vall_e.data.utterance import Utterance
 from vall_e.errors import DataError
+from vall_e.text import NaiveTokenizer
+from vall_e.training.split import open_split
 
 RNG = np.random.default_rng(0)
 
@@ -166,6 +170,31 @@ def test_a_folder_of_code_files_becomes_a_dataset(tmp_path: Path):
     assert found[0].phonemes == "hˈaɪ." and found[1].phonemes
     np.testing.assert_array_equal(found[0].codes, spoken["codes"][0].T)
     assert not (tmp_path / "executed").exists()
+
+
+class Weights(StoredCodes):
+    """A codec of the same name and sizes whose weights are known."""
+
+    def __init__(self, **other: Any) -> None:
+        super().__init__(replace(stored_codes(AudioBackend.encodec).identity, digest="0123456789abcdef", **other))
+
+
+def test_imported_codes_can_be_trained_on(tmp_path: Path):
+    for number in range(3):
+        write(tmp_path / f"data/G/anna/{number}.enc", artifact(100 + number, text="Hi.", phonemes="hˈaɪ."))
+    prepared(tmp_path / "data")
+    dataset = DatasetConfig(hdf5_name=str(tmp_path / "s.h5"))
+    cfg = Config(audio_backend=AudioBackend.encodec, dataset=dataset)
+    assert len(open_split(cfg, NaiveTokenizer(), Weights(), "training")) == 3
+    with pytest.raises(DataError, match="other weights"):
+        open_split(cfg, NaiveTokenizer(), Weights(frame_rate=50.0), "training")
+
+
+def test_imported_codes_are_known_again_when_the_weights_are(tmp_path: Path):
+    write(tmp_path / "data/G/anna/1.enc", artifact(text="Hi."))
+    prepared(tmp_path / "data")
+    dataset = DatasetConfig(source=str(tmp_path / "data"), hdf5_name=str(tmp_path / "s.h5"))
+    assert prepare(Config(audio_backend=AudioBackend.encodec, dataset=dataset), Weights()).encoded == 0
 
 
 def test_codes_of_another_codec_are_refused(tmp_path: Path):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import resource
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from vall_e.data import store as store_module
+from vall_e.data import open_shards as shard_module
 from vall_e.data.shards import join_shards
 from vall_e.data.similar import write_similar
 from vall_e.data.store import Store
+from vall_e.data.store_file import StoreFile
 from vall_e.data.store_writer import StoreWriter
 from vall_e.errors import DataError
 
@@ -83,7 +86,7 @@ def test_a_folder_of_shards_can_be_moved(shards: list[Path], tmp_path: Path):
 def test_only_shards_that_are_read_are_opened_and_few_at_a_time(
     shards: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(store_module, "OPEN_SHARDS", 1)
+    monkeypatch.setattr(shard_module, "MOST_OPEN_SHARDS", 1)
     index = tmp_path / "all.h5"
     join_shards(index, shards)
     kept = shards[3].read_bytes()
@@ -125,3 +128,49 @@ def test_shards_that_do_not_join_are_refused(shards: list[Path], tmp_path: Path)
         join_shards(shards[0], shards)
     assert not index.exists()
     assert Store(shards[0]).info.codec == IDENTITY
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_codes_of_unknown_weights_join_those_that_are_known(tmp_path: Path, order: int):
+    paths, known = [], [replace(IDENTITY, digest=""), IDENTITY]
+    for number, identity in enumerate(known[::order]):
+        paths.append(tmp_path / f"{number}.h5")
+        with StoreWriter(paths[-1], identity) as writer:
+            writer.append(utterance(number, 9), number)
+    assert join_shards(tmp_path / "all.h5", paths).codec == IDENTITY
+
+
+def test_the_shard_read_least_recently_is_closed_and_none_is_compared_twice(
+    write_store: WriteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    parts = [write_store(one, name=f"{number}.h5") for number, one in enumerate(UTTERANCES[:3])]
+    join_shards(tmp_path / "all.h5", parts)
+    opened: list[str] = []
+    compared: list[str] = []
+
+    class Opened(StoreFile):
+        def __init__(self, path: Path) -> None:
+            super().__init__(path)
+            opened.append(path.name)
+
+        @property
+        def content_crc32(self) -> int:
+            compared.append(self.path.name)
+            return super().content_crc32
+
+    monkeypatch.setattr(shard_module, "MOST_OPEN_SHARDS", 2)
+    monkeypatch.setattr(shard_module, "StoreFile", Opened)
+    store = Store(tmp_path / "all.h5")
+    for row in (0, 1, 0, 2, 0, 1):
+        assert store.utterance(row).id == UTTERANCES[row].id
+    assert opened == ["0.h5", "1.h5", "2.h5", "1.h5"]
+    assert compared == ["0.h5", "1.h5", "2.h5"]
+    write_store(UTTERANCES[5], UTTERANCES[4], name="2.h5")
+    with pytest.raises(DataError, match="has changed"):
+        store.utterance(2)
+
+
+def test_many_shards_stay_open(monkeypatch: pytest.MonkeyPatch):
+    for soft, allowed in ((1024, 512), (65_536, 4096), (resource.RLIM_INFINITY, 4096), (1, 1)):
+        monkeypatch.setattr(resource, "getrlimit", lambda _, soft=soft: (soft, soft))
+        assert shard_module.open_limit() == allowed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,7 @@ def test_it_is_the_plain_search_however_many_rows_are_compared_at_once(n: int, s
     features = rng.normal(size=(n, 8)).astype(np.float32)
     speaker, training = rng.integers(0, speakers, n), rng.random(n) < 0.7
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(similarity, "ROWS_AT_ONCE", 3)
+        patch.setattr(similarity, "COSINES_AT_ONCE", 100)
         indices, scores = similar_utterances(features, speaker, training, k)
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
     for row in range(n):
@@ -133,3 +134,15 @@ def test_a_dataset_is_given_similar_utterances(tmp_path: Path):
     prepare(cfg, LatentEnergies())
     with Store(report.path) as store:
         assert [store.similar(row).tolist() for row in range(len(store))] == [rows[:1] for rows in found]
+
+
+def test_a_speaker_of_many_utterances_is_compared_in_bounded_memory():
+    features = np.random.default_rng(0).normal(size=(12_000, 4)).astype(np.float32)
+    speaker, training = np.zeros(len(features), np.int64), np.ones(len(features), bool)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(similarity, "COSINES_AT_ONCE", 2**20)
+        tracemalloc.start()
+        similar_utterances(features, speaker, training, 4)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 40 * 2**20

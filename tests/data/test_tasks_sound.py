@@ -184,8 +184,9 @@ def test_evaluation_gets_speech_to_say_whatever_is_trained(sounds: Path):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_no_sample_is_longer_than_its_utterance_was_said_to_become(sounds: Path, task: str):
-    dataset = open_sounds(sounds, tasks_list=[task], resps_pad_silence_p=0.5)
+@pytest.mark.parametrize("most", [1, 3])
+def test_no_sample_is_longer_than_its_utterance_was_said_to_become(sounds: Path, task: str, most: int):
+    dataset = open_sounds(sounds, tasks_list=[task], resps_pad_silence_p=0.5, resps_max_samples=most)
     cfg = tiny_config({"rvq_levels_p": [0]}, capabilities=["ar", "nar", "len", "lang", "tone"])
     longest = dataset.positions()
     for epoch in range(2):

@@ -141,3 +141,8 @@ def test_the_app_ends_with_one_sentence_on_an_override_without_effect(cfg: Confi
     done = app(tmp_path, f"weights={cfg.weights}", f"dataset.hdf5_name={cfg.dataset.hdf5_name}", "model.dropout=0")
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "model.dropout=0 has no effect" in done.stderr
+
+
+def test_tasks_that_need_more_than_tts_do_not_keep_from_evaluating(cfg: Config, tmp_path: Path) -> None:
+    tasks = replace(cfg.dataset, tasks_list=["tts", "ns", "tse"])
+    assert evaluate(replace(cfg, dataset=tasks), tmp_path / "b") == evaluate(cfg, tmp_path / "a")

@@ -65,7 +65,7 @@ class DatasetConfig:
     sample_order: SampleOrder = setting(SampleOrder.interleaved, "random, by duration, or speakers in rotation.")
     sample_shuffle: bool = setting(True, "Draw a new order every epoch; batches keep utterances of like length.")
     sample_max_duration_batch: float = setting(
-        0.0, "Seconds of target speech in a batch; 0 counts samples only.", at_least=0
+        0.0, "Seconds of target speech in a batch, joined utterances not counted; 0 counts samples only.", at_least=0
     )
     sample_max_positions_batch: int = setting(
         0, "Positions of a batch at most, each sample taken for as long as it may become; 0 counts none.", at_least=0

@@ -36,11 +36,13 @@ def run(cfg: Config) -> None:
 def with_paths(arguments: Sequence[str]) -> list[str]:
     """The command line with paths of datasets as the settings they stand for; several are a job each."""
     paths = [argument for argument in arguments if _is_path(argument)]
-    rest = [argument for argument in arguments if argument not in paths]
     if not paths:
-        return rest
+        return list(arguments)
     named = ",".join("'" + path.replace("'", "\\'") + "'" for path in paths)
-    return [*rest, f"{STORE}={named}", *(["--multirun"] if len(paths) > 1 else [])]
+    first = arguments.index(paths[0])
+    before, after = ([one for one in part if one not in paths] for part in (arguments[:first], arguments[first:]))
+    # Hydra wants all overrides before the options or all after them.
+    return [*before, f"{STORE}={named}", *after, *(["--multirun"] if len(paths) > 1 else [])]
 
 
 def _is_path(argument: str) -> bool:

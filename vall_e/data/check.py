@@ -9,8 +9,8 @@ from pathlib import Path
 
 from vall_e.errors import DataError
 
+from .open_shards import open_shard
 from .similar_file import SimilarFile, similar_path
-from .store import open_shard
 from .store_file import StoreFile
 from .store_format import Shard
 

@@ -38,7 +38,7 @@ class SampleCursor:
 
     def _sample(self, place: int) -> Sample:
         epoch, position = divmod(place, len(self._dataset))
-        return self._dataset.sample(int(self._order(epoch)[position]), epoch, "tts")
+        return self._dataset.evaluated(int(self._order(epoch)[position]), epoch)
 
     def _draw_order(self, epoch: int) -> Rows:
         return np.random.default_rng((self._seed, epoch)).permutation(len(self._dataset))

@@ -80,6 +80,12 @@ class SpeechDataset(torch.utils.data.Dataset[Sample]):
         drawn = self._cfg.tasks[int(rng.integers(len(self._cfg.tasks)))]
         return self._maker.make(rng, self.row(index), int(self._speaker[index]), task or drawn)
 
+    def evaluated(self, index: int, epoch: int) -> Sample:
+        """Sample `index` of `epoch` as evaluations want it: tts, and the text is that of the response."""
+        rng = np.random.default_rng((self._seed, epoch, index))
+        rng.integers(len(self._cfg.tasks))
+        return self._maker.make(rng, self.row(index), int(self._speaker[index]), "tts", continuous=False)
+
     def positions(self) -> Rows:
         """Positions of the longest sample that each utterance may become: int64 [len]."""
         frames, phonemes = self.store.frames[self._rows], self.store.phoneme_bytes()[self._rows]

@@ -25,7 +25,7 @@ class FinishedWork:
 
     def __init__(self, path: Path, parts: Path, writer: str) -> None:
         self._path, self._folder, self._writer = path, parts, writer
-        self._places: dict[int, tuple[Store, int]] = {}
+        self._places: dict[int, tuple[Store, int, int]] = {}
         self._known: set[Path] = set()
         self._next_number = 0
         self._current: Store | None = None
@@ -44,11 +44,15 @@ class FinishedWork:
 
     def utterance(self, fingerprint: int) -> Utterance:
         """Read one finished utterance."""
-        store, row = self._places[fingerprint]
+        store, row, _ = self._places[fingerprint]
         if self._current is not None and self._current is not store:
             self._current.close()
         self._current = store
         return store.utterance(row)
+
+    def frames(self, fingerprint: int) -> int:
+        """How many code frames a finished utterance has."""
+        return self._places[fingerprint][2]
 
     def next_part(self) -> Path:
         """A name that no part has yet."""
@@ -85,8 +89,9 @@ class FinishedWork:
 
     def _add(self, store: Store) -> None:
         with store:
-            for row, fingerprint in enumerate(store.column("fingerprint").tolist()):
-                self._places[fingerprint] = (store, row)
+            marks = store.column("fingerprint").tolist()
+            for row, (fingerprint, frames) in enumerate(zip(marks, store.frames.tolist(), strict=True)):
+                self._places[fingerprint] = (store, row, frames)
 
     def _add_old_part(self, part: Path) -> None:
         self._know(part)

@@ -84,7 +84,7 @@ class Loader:
         past = [(self._epoch, i) for batch in self._just_handed_out(count) for i in batch]
         coming = (key for batch in self._coming() for key in batch)
         keys = past[max(0, len(past) - count) :]
-        return [self._dataset.sample(i, epoch, "tts") for epoch, i in keys + list(islice(coming, count - len(keys)))]
+        return [self._dataset.evaluated(i, epoch) for epoch, i in keys + list(islice(coming, count - len(keys)))]
 
     def _just_handed_out(self, samples: int) -> list[list[int]]:
         """The last batches of this epoch; as each holds a sample, so many hold enough."""

@@ -71,14 +71,21 @@ def read_corpus(source: Path, cfg: DatasetConfig, preparation: PreparationConfig
         if isinstance(row, Rejected):
             manifest.rejected.append(row)
             continue
-        listed.add(row.path)
+        listed.add(os.path.normpath(row.path))
         try:
             manifest.entries.append(settling.entry(row))
         except DataError as error:
             manifest.rejected.append(Rejected(row.where, str(error)))
+    manifest.rejected = [Rejected(writable(one.id), writable(one.reason)) for one in manifest.rejected]
     rejected = {one.id for one in manifest.rejected}
-    manifest.unlisted = [name for name in map(str, corpus.audio) if name not in listed and name not in rejected]
+    unlisted = [writable(name) for name in map(str, corpus.audio) if name not in listed]
+    manifest.unlisted = [name for name in unlisted if name not in rejected]
     return manifest
+
+
+def writable(text: str) -> str:
+    """A text in which bytes that are no UTF-8, as a file's name may hold, are shown as their numbers."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 class _Settling:
@@ -96,7 +103,7 @@ class _Settling:
         if problem := refusal(row.path):
             raise DataError(problem)
         row = replace(row, path=os.path.normpath(row.path))
-        speaker, split, text = self._speaker(row), self._split(row), _text(row)
+        speaker, split, text = self._speaker(row), self._split(row), _text("text", row.text)
         language = self._language(row, speaker)
         entry = ManifestEntry(
             id=self._id(row, speaker),
@@ -107,7 +114,7 @@ class _Settling:
             language=language if language or not (text or split == "noise") else DEFAULT_LANGUAGE,
             split=split,
             where=row.where,
-            phonemes=row.phonemes or None,
+            phonemes=_text("phonemes", row.phonemes),
         )
         self._taken[entry.id] = (row.path, row.where)
         return entry
@@ -154,14 +161,15 @@ class _Settling:
         return full
 
 
-def _text(row: Row) -> str | None:
-    if row.text is None or not row.text.strip():
+def _text(name: str, said: str | None) -> str | None:
+    """A text or phonemes, None if a row has none."""
+    if said is None or not said.strip():
         return None
-    if len(row.text) > LONGEST_TEXT:
-        raise DataError(f"a transcript of {len(row.text)} characters is too long, allowed: {LONGEST_TEXT}")
-    if unwritten := UNWRITTEN.search(row.text):
-        raise DataError(f"text={row.text[:40]!r} holds the control character {unwritten[0]!r}")
-    return row.text.strip()
+    if len(said) > LONGEST_TEXT:
+        raise DataError(f"{name} of {len(said)} characters is too long, allowed: {LONGEST_TEXT}")
+    if unwritten := UNWRITTEN.search(said):
+        raise DataError(f"{name}={said[:40]!r} holds the control character {unwritten[0]!r}")
+    return said.strip()
 
 
 def _known_language(language: str) -> str:

@@ -59,14 +59,17 @@ def _flat(shards: Sequence[Path]) -> Iterator[Path]:
 def _joined(index: Path, paths: Sequence[Path], infos: Sequence[StoreInfo], contents: Sequence[int]) -> StoreInfo:
     if not infos:
         raise DataError(f"{index} would have no shards: name at least one")
+    # Imported codes do not tell the weights that they are of: they join those of any.
+    first = next((number for number, info in enumerate(infos) if info.codec.digest), 0)
     for path, info in zip(paths, infos, strict=True):
-        if info.codec != infos[0].codec:
-            here, there = (f"{codec.name} ({codec.digest})" for codec in (info.codec, infos[0].codec))
-            raise DataError(f"{path} holds codes of the codec {here}, {paths[0]} those of {there}: they do not join")
+        if not info.codec.agrees(infos[first].codec):
+            here, there = (f"{codec.name} ({codec.digest})" for codec in (info.codec, infos[first].codec))
+            other = paths[first]
+            raise DataError(f"{path} holds codes of the codec {here}, {other} those of {there}: they do not join")
     folder = index.parent.resolve()
     of = zip(paths, infos, contents, strict=True)
     return StoreInfo(
-        codec=infos[0].codec,
+        codec=infos[first].codec,
         utterances=sum(info.utterances for info in infos),
         hours=sum(info.hours for info in infos),
         speakers=tuple(dict.fromkeys(name for info in infos for name in info.speakers)),

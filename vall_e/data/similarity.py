@@ -19,7 +19,7 @@ from vall_e.errors import ConfigError
 Features = npt.NDArray[np.float32]
 
 MFCCS = 20
-ROWS_AT_ONCE = 1024
+COSINES_AT_ONCE = 2**24
 
 
 @runtime_checkable
@@ -73,9 +73,9 @@ def similar_utterances(
     order = np.argsort(speakers, kind="stable")
     bounds = np.flatnonzero(np.diff(speakers[order])) + 1
     for rows in np.split(order, bounds):
-        for start in range(0, len(rows), ROWS_AT_ONCE):
-            some = rows[start : start + ROWS_AT_ONCE]
-            _nearest(some, rows, unit, training, indices, scores)
+        step = max(1, COSINES_AT_ONCE // max(1, len(rows)))
+        for start in range(0, len(rows), step):
+            _nearest(rows[start : start + step], rows, unit, training, indices, scores)
     return indices, scores
 
 
@@ -90,8 +90,20 @@ def _nearest(
     cosines = unit[rows] @ unit[candidates].T
     barred = (rows[:, None] == candidates) | (training[rows, None] & ~training[candidates])
     cosines[barred] = -np.inf
-    best = np.argsort(-cosines, axis=1, kind="stable")[:, : indices.shape[1]]
+    best = _largest(cosines, indices.shape[1])
     found = np.take_along_axis(cosines, best, axis=1)
     width = best.shape[1]
     indices[rows, :width] = np.where(np.isfinite(found), candidates[best], -1)
     scores[rows, :width] = np.where(np.isfinite(found), found, 0)
+
+
+def _largest(values: Features, k: int) -> npt.NDArray[np.intp]:
+    """Columns of the k largest of every row, or of all, largest first and of equals the first: [rows, k]."""
+    if k >= values.shape[1]:
+        return np.argsort(-values, axis=1, kind="stable")
+    least = np.partition(values, -k, axis=1)[:, -k, None]
+    larger, equal = values > least, values == least
+    room = k - larger.sum(axis=1, keepdims=True)
+    chosen = np.nonzero(larger | (equal & (np.cumsum(equal, axis=1, dtype=np.int32) <= room)))[1].reshape(-1, k)
+    order = np.argsort(-np.take_along_axis(values, chosen, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(chosen, order, axis=1)

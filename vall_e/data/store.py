@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vall_e.errors import DataError
-
+from .open_shards import OpenShards
 from .similar_file import Indices, SimilarFile
 from .store_file import StoreFile
-from .store_format import SMALL_COLUMNS, TEXTS, Shard, StoreInfo
+from .store_format import SMALL_COLUMNS, TEXTS, StoreInfo
 from .utterance import Utterance
 
-# Far below the number of files that a process may have open.
-OPEN_SHARDS = 128
 # What a store takes along to another process.
 KEPT = ("info", "frames")
 
@@ -36,7 +32,7 @@ class Store:
         self._owner = 0
         self._file: StoreFile | None = None
         self._similar: SimilarFile | None = None
-        self._shards: OrderedDict[int, StoreFile] = OrderedDict()
+        self._shards = OpenShards(self.path)
 
     @cached_property
     def info(self) -> StoreInfo:
@@ -94,7 +90,7 @@ class Store:
     def close(self) -> None:
         """Close this process's files; a later read opens them again."""
         if self._owner == os.getpid():
-            for file in (self._file, self._similar, *self._shards.values()):
+            for file in (self._file, self._similar, self._shards):
                 if file is not None:
                     file.close()
         self._forget_files()
@@ -115,7 +111,7 @@ class Store:
     def _forget_files(self) -> None:
         self._owner = 0
         self._file = self._similar = None
-        self._shards = OrderedDict()
+        self._shards = OpenShards(self.path)
 
     def _open(self) -> StoreFile:
         # Files inherited over fork() are left alone: closing them here would disturb the parent's.
@@ -133,24 +129,8 @@ class Store:
             raise IndexError(f"row {row} of {len(self)}")
         number = int(np.searchsorted(self._shard_ends, row, side="right"))
         first = int(self._shard_ends[number - 1]) if number else 0
-        return self._shard(number), row - first
+        return self._shards.file(number, self.info.shards[number]), row - first
 
     @cached_property
     def _shard_ends(self) -> npt.NDArray[np.int64]:
         return np.cumsum([shard.utterances for shard in self.info.shards])
-
-    def _shard(self, number: int) -> StoreFile:
-        if number not in self._shards:
-            if len(self._shards) == OPEN_SHARDS:
-                self._shards.popitem(last=False)[1].close()
-            self._shards[number] = open_shard(self.path, self.info.shards[number])
-        return self._shards[number]
-
-
-def open_shard(index: Path, shard: Shard) -> StoreFile:
-    """The file of a shard; DataError if it is not the one that was put into the index."""
-    file = StoreFile(index.parent / shard.path)
-    if (file.info.utterances, file.content_crc32) != (shard.utterances, shard.content):
-        file.close()
-        raise DataError(f"{file.path} has changed since it was put into {index}: join the shards again")
-    return file

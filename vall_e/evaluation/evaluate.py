@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def _samples(cfg: Config, weights: LoadedWeights, split: str) -> list[Sample]:
     store, rate = Path(cfg.dataset.hdf5_name), weights.codec.frame_rate
     dataset = SpeechDataset(
         store,
-        cfg.dataset,
+        replace(cfg.dataset, tasks_list=["tts"]),
         weights.tokenizer,
         split,
         rate,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,11 +23,14 @@ log = logging.getLogger(__name__)
 def open_split(cfg: Config, tokenizer: Tokenizer, codec: Codec, split: str) -> SpeechDataset:
     """A split of the dataset; without validation speech the training speech stands in, which is said.
 
+    Validation speech is for evaluation, which needs what tts needs, whatever tasks are learnt.
     DataError if the codes are not those of the codec in use.
     """
-    path = Path(cfg.dataset.hdf5_name)
+    path, settings = Path(cfg.dataset.hdf5_name), cfg.dataset
+    if split == "validation":
+        settings = replace(settings, tasks_list=["tts"])
     with Store(path) as store:
-        if store.info.codec != codec.identity:
+        if not store.info.codec.agrees(codec.identity):
             raise DataError(
                 f"{path} was prepared with other weights of the codec {codec.identity.name}: prepare it again"
             )
@@ -35,7 +39,7 @@ def open_split(cfg: Config, tokenizer: Tokenizer, codec: Codec, split: str) -> S
             split = "training"
     return SpeechDataset(
         path,
-        cfg.dataset,
+        settings,
         tokenizer,
         split,
         codec.identity.frame_rate,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from vall_e.audio.read import audio_seconds
 from vall_e.errors import AudioError
@@ -27,7 +28,7 @@ def foresee(job: Job, manifest: Manifest) -> PrepareReport:
         if isinstance(found, Dropped):
             dropped.append(found)
         elif found:
-            _foresee(found, report, dropped)
+            _foresee(found, job.cfg.duration_range, report, dropped)
     report.leave_out(manifest.rejected, dropped, manifest.unlisted)
     left = job.left([piece for entry in entries for piece in job.pieces(entry)])
     counts = {
@@ -41,14 +42,18 @@ def foresee(job: Job, manifest: Manifest) -> PrepareReport:
     return report
 
 
-def _foresee(pieces: list[Piece], report: PrepareReport, dropped: list[Dropped]) -> None:
+def _foresee(pieces: list[Piece], allowed: Sequence[float], report: PrepareReport, dropped: list[Dropped]) -> None:
     for piece in pieces:
         try:
             seconds = _seconds(piece)
         except AudioError as error:
             dropped.append(Dropped(piece.id, str(error)))
-        else:
+            continue
+        if isinstance(piece.audio, CodesSource) or allowed[0] <= seconds <= allowed[1]:
             report.take(piece.speaker, piece.language, piece.split, seconds)
+        else:
+            reason = f"{piece.audio.name}: lasts {seconds:.2f} s, allowed: {allowed[0]:g} to {allowed[1]:g} s"
+            dropped.append(Dropped(piece.id, reason))
 
 
 def _seconds(piece: Piece) -> float:

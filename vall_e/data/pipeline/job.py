@@ -113,14 +113,17 @@ class Job:
         self.failures.close()
 
     def left(self, pieces: Sequence[Piece]) -> list[Marked]:
-        """Pieces that are neither encoded nor known to be unusable."""
+        """Pieces that are neither encoded nor found unusable by this run; failures of earlier ones are tried again."""
         marked = zip(pieces, fingerprints(pieces, self.codec.identity), strict=True)
-        return [(piece, mark) for piece, mark in marked if mark not in self.finished and f"{mark}" not in self.failures]
+        unfinished = [(piece, mark) for piece, mark in marked if mark not in self.finished]
+        return [(piece, mark) for piece, mark in unfinished if not self.failures.is_new(f"{mark}")]
 
     def _judge(self, pieces: Sequence[Piece], result: Outcome) -> None:
         for piece, mark in zip(pieces, fingerprints(pieces, self.codec.identity), strict=True):
             phonemes = None if mark in self.finished else self.phonemisation.phonemes(piece)
-            if mark in self.finished:
+            if mark in self.finished and (reason := self._out_of_range(piece, mark)):
+                result.dropped.append(Dropped(piece.id, reason))
+            elif mark in self.finished:
                 result.kept.append((piece, mark))
             elif isinstance(phonemes, Dropped):
                 result.dropped.append(phonemes)
@@ -128,6 +131,15 @@ class Job:
                 result.dropped.append(Dropped(piece.id, self.failures[f"{mark}"]["dropped"]))
             else:
                 result.missing += 1
+
+    def _out_of_range(self, piece: Piece, mark: int) -> str | None:
+        """Why a finished piece is left out: `duration_range` may be narrower than when it was encoded."""
+        frames, rate = self.finished.frames(mark), self.codec.identity.frame_rate
+        shortest, longest = self.cfg.duration_range
+        # Codes may last a frame longer or shorter than the sound that they were made of.
+        if shortest * rate - 1 <= frames <= longest * rate + 1:
+            return None
+        return f"{piece.audio.name}: lasts {frames / rate:.2f} s, allowed: {shortest:g} to {longest:g} s"
 
     def _encode(self, left: Sequence[Marked], total: int) -> None:
         """Encode what can be, a part at a time."""

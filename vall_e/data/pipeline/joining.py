@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from vall_e.errors import DataError
 from vall_e.text import Tokenizer
 
 from ..manifest import Manifest
@@ -30,6 +31,8 @@ def join(job: Job, manifest: Manifest, tokenizer: Tokenizer | None) -> PrepareRe
         report = PrepareReport(path=job.workshop.store, recipe=manifest.recipe, encoded=job.encoded)
         report.leave_out(manifest.rejected, outcome.dropped, manifest.unlisted)
         report.plan = job.plan(manifest.entries)
+        if outcome.missing and job.cfg.shards == 1:
+            raise DataError(f"{outcome.missing} recordings changed while they were read: run it again")
         if outcome.missing:
             return _unfinished(report, outcome)
         if not outcome.kept:

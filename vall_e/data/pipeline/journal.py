@@ -24,6 +24,7 @@ class Journal:
         self._own = folder / f"{writer}.jsonl"
         self._folder = folder
         self._results: dict[str, Any] = {}
+        self._added: set[str] = set()
         self._file: BinaryIO | None = None
         self.reload()
 
@@ -51,6 +52,11 @@ class Journal:
         file.write(line + b"\n")
         file.flush()
         self._results[key] = result
+        self._added.add(key)
+
+    def is_new(self, key: str) -> bool:
+        """Whether this very run has added a result, so that what failed is not tried twice in it."""
+        return key in self._added
 
     def close(self) -> None:
         """Make sure that the file is on the disk."""

@@ -18,6 +18,7 @@ from .progress import progress
 from .read_ahead import read_ahead
 from .silence import speech_span
 from .transcribe import Transcription
+from .unread import is_open, unread
 from .whisper import SAMPLE_RATE
 
 BEFORE_SECONDS, AFTER_SECONDS = 0.05, 0.5
@@ -58,7 +59,7 @@ class Segmentation:
         self.journal.close()
 
     def _left(self, entry: ManifestEntry, cut: list[Piece]) -> bool:
-        return self._key(entry, cut) not in self.journal
+        return is_open(self.journal, self._key(entry, cut))
 
     def _trims(self, entry: ManifestEntry) -> bool:
         return self._cfg.trim_silence and entry.split != "noise" and not isinstance(entry.audio, CodesSource)
@@ -88,7 +89,7 @@ class Segmentation:
         try:
             wave = read_audio(entry.audio.open(), SAMPLE_RATE)
         except AudioError as error:
-            return {"dropped": str(error)}
+            return unread(error)
         found = []
         for piece in cut:
             start, end = piece.span or (0.0, len(wave) / SAMPLE_RATE)
@@ -111,7 +112,8 @@ def _whole(entry: ManifestEntry, text: str, language: str) -> Piece:
 
 
 def _heard_pieces(entry: ManifestEntry, heard: dict[str, Any], slice_over: float) -> Iterator[Piece]:
-    """The recording as a whole, or if it lasts longer than `slice_over` seconds a piece for each segment."""
+    """The recording as a whole, or if it lasts longer than `slice_over` seconds a piece for each segment, whose id has
+    a slash more than that of any recording."""
     segments, language = heard["segments"], entry.language or heard["language"]
     if heard["seconds"] <= slice_over:
         yield replace(_whole(entry, " ".join(text for _, _, text in segments), language), phonemes=None)
@@ -119,4 +121,4 @@ def _heard_pieces(entry: ManifestEntry, heard: dict[str, Any], slice_over: float
     for number, (start, end, text) in enumerate(segments):
         following = segments[number + 1][0] if number + 1 < len(segments) else heard["seconds"]
         span: Span = (max(0.0, start - BEFORE_SECONDS), min(end + AFTER_SECONDS, max(end, following), heard["seconds"]))
-        yield replace(_whole(entry, text, language), id=f"{entry.id}_{number:05d}", span=span, phonemes=None)
+        yield replace(_whole(entry, text, language), id=f"{entry.id}/{number:05d}", span=span, phonemes=None)

@@ -14,6 +14,7 @@ from ..manifest import ManifestEntry
 from .journal import Journal, key_of
 from .progress import progress
 from .read_ahead import read_ahead
+from .unread import is_open, unread
 from .whisper import SAMPLE_RATE, Transcriber
 
 
@@ -36,7 +37,7 @@ class Transcription:
 
     def pending(self, entries: Sequence[ManifestEntry]) -> list[ManifestEntry]:
         """Recordings that are to be transcribed yet."""
-        return [entry for entry in entries if self.wanted(entry) and self.key(entry) not in self.journal]
+        return [entry for entry in entries if self.wanted(entry) and is_open(self.journal, self.key(entry))]
 
     def run(self, entries: Sequence[ManifestEntry]) -> None:
         """Transcribe what is not transcribed yet."""
@@ -56,7 +57,7 @@ class Transcription:
     def _heard(self, entry: ManifestEntry, wave: Any) -> dict[str, Any]:
         assert self._transcriber is not None
         if isinstance(wave, AudioError):
-            return {"dropped": str(wave)}
+            return unread(wave)
         found = self._transcriber.transcribe(wave, entry.language)
         if not found.segments:
             return {"dropped": "no speech was recognised in it"}

@@ -44,7 +44,7 @@ class WhisperTranscriber:
     """A Whisper model by name, which is fetched once, or in a folder. It opens at the first recording."""
 
     def __init__(self, model: str, device: str) -> None:
-        self.name = Path(model).name
+        self.name = str(Path(model).resolve()) if Path(model).is_dir() else model
         self._path, self._device = model, device
         self._model: object | None = None
 

@@ -101,10 +101,15 @@ def refusal(path: str) -> str | None:
     """Why a path that a corpus names cannot be used, or None: it must lead to a file below the corpus."""
     if not path.strip():
         return "the path of the audio is empty"
+    if any("\ud800" <= character <= "\udfff" for character in path):
+        return f"path={path[:80]!r} is not UTF-8"
     if any(ord(character) < 32 for character in path):
         return f"path={path[:80]!r} holds control characters"
-    if len(path.encode("utf-8", "surrogateescape")) > 4096:
+    if len(path.encode("utf-8")) > 4096:
         return f"a path of {len(path)} characters is too long"
-    if Path(path).is_absolute() or Path(os.path.normpath(path)).parts[0] == "..":
+    inside = Path(os.path.normpath(path)).parts
+    if not inside:
+        return f"path={path!r} names the folder of the corpus, not a file in it"
+    if Path(path).is_absolute() or inside[0] == "..":
         return f"path={path!r} leads out of the folder of the corpus"
     return None

@@ -58,11 +58,14 @@ class SampleMaker:
             noise=select_rows(store, cfg, "noise") if needs_noise else rows[:0],
             mixer=Mixer(open_codec),
         )
+        self._apart = replace(self._around, cfg=replace(cfg, prompt_continuous_utterance_p=0.0))
 
-    def make(self, rng: np.random.Generator, row: int, speaker: int, task: str) -> Sample:
-        """The sample of `row`, an utterance of `speaker`, for a task."""
-        told = self._around.store.utterance(row)
-        scene = Scene(self._around, rng, (row,), speaker, self._around.spoken(told))
+    def make(self, rng: np.random.Generator, row: int, speaker: int, task: str, *, continuous: bool = True) -> Sample:
+        """The sample of `row`, an utterance of `speaker`, for a task; unless `continuous` it is never prompted by its
+        own beginning, and the text is that of the response."""
+        around = self._around if continuous else self._apart
+        told = around.store.utterance(row)
+        scene = Scene(around, rng, (row,), speaker, around.spoken(told))
         if task not in OF_SEVERAL:
             scene = self._padded(self._extended(scene))
         made = TASKS[task](scene)
