@@ -11,8 +11,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from vall_e.data.column_file import ColumnFile
-from vall_e.data.column_writer import writing_columns
+from vall_e.data.store.column_file import ColumnFile
+from vall_e.data.store.column_writer import writing_columns
 
 FRAMES, COUNT, LEVELS, READS = 300, 4_000, 8, 500
 CHUNK = 256

@@ -10,8 +10,8 @@ import numpy as np
 import torch.utils.data
 
 from vall_e.audio.codec import CodecIdentity
-from vall_e.data.store import Store
-from vall_e.data.store_writer import StoreWriter
+from vall_e.data.store.store import Store
+from vall_e.data.store.store_writer import StoreWriter
 from vall_e.data.utterance import Utterance
 
 CODEC = CodecIdentity(

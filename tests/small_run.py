@@ -23,7 +23,7 @@ from vall_e.config.trainer import TrainerConfig
 from vall_e.data.dataset import SpeechDataset
 from vall_e.data.loader import open_loader
 from vall_e.data.sample import Sample
-from vall_e.data.store_writer import StoreWriter
+from vall_e.data.store.store_writer import StoreWriter
 from vall_e.data.utterance import Utterance
 from vall_e.engines.local import LocalEngine
 from vall_e.text import open_tokenizer

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vall_e.data.prepare import prepare
-from vall_e.data.store_writer import StoreWriter
+from vall_e.data.store.store_writer import StoreWriter
 from vall_e.data.utterance import Utterance
 
 from .tones import IDENTITY, EnergyCodec, WriteStore, config, make_source

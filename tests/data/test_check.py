@@ -8,12 +8,12 @@ import h5py
 import numpy as np
 import pytest
 
-from vall_e.data.check import check_store, main
-from vall_e.data.column_file import BLOCK_BYTES, rest_crc32, user_block
-from vall_e.data.shards import join_shards
-from vall_e.data.similar import write_similar
-from vall_e.data.similar_file import similar_path
-from vall_e.data.store import Store
+from vall_e.data.store.check import check_store, main
+from vall_e.data.store.column_file import BLOCK_BYTES, rest_crc32, user_block
+from vall_e.data.store.shards import join_shards
+from vall_e.data.store.similar import write_similar
+from vall_e.data.store.similar_file import similar_path
+from vall_e.data.store.store import Store
 from vall_e.errors import DataError
 
 from .tones import WriteStore, utterance

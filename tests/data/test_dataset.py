@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vall_e.data.cursor import SampleCursor
 from vall_e.data.sample import Sample
-from vall_e.data.store import Store
+from vall_e.data.sampling.cursor import SampleCursor
+from vall_e.data.store.store import Store
 from vall_e.errors import DataError
 
 from .tones import FRAME_RATE, LEVELS, WriteStore, open_dataset, utterance

@@ -8,9 +8,9 @@ from pathlib import Path
 from vall_e.config.dataset import DatasetConfig
 from vall_e.config.preparation import PreparationConfig
 from vall_e.config.schema import Config
-from vall_e.data.manifest import read_corpus
 from vall_e.data.prepare import prepare
-from vall_e.data.store import Store
+from vall_e.data.recipes.corpus_entries import read_corpus
+from vall_e.data.store.store import Store
 
 from .hostile import make_hostile
 from .tones import EnergyCodec

@@ -17,9 +17,9 @@ import pytest
 import torch
 
 from vall_e.config.dataset import DatasetConfig
-from vall_e.data.cursor import SampleCursor
 from vall_e.data.loader import Loader, open_loader
 from vall_e.data.sample import Sample
+from vall_e.data.sampling.cursor import SampleCursor
 from vall_e.errors import DataError
 
 from .test_dataset import assert_same_sample

@@ -18,7 +18,7 @@ from vall_e.config.schema import Config
 from vall_e.data.__main__ import with_paths
 from vall_e.data.looking.look import look
 from vall_e.data.looking.totals import count_totals
-from vall_e.data.store import Store
+from vall_e.data.store.store import Store
 
 from .sounds import OPEN_CODEC, write_sounds
 from .tones import WriteStore, utterance

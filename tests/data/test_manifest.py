@@ -10,8 +10,8 @@ import pytest
 
 from vall_e.config.dataset import DatasetConfig
 from vall_e.config.preparation import PreparationConfig
-from vall_e.data.audio_source import AudioFile
-from vall_e.data.manifest import Manifest, ManifestEntry, read_corpus
+from vall_e.data.recipes.audio_source import AudioFile
+from vall_e.data.recipes.corpus_entries import Manifest, ManifestEntry, read_corpus
 from vall_e.errors import DataError
 
 

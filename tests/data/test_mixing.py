@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from vall_e.audio.codec import CodecIdentity
 from vall_e.config.dataset import DatasetConfig
 from vall_e.data.dataset import SpeechDataset
-from vall_e.data.mixing import Mixer, repeated
 from vall_e.data.sample import Sample
-from vall_e.data.silence import ENCODEC
+from vall_e.data.tasks.mixing import Mixer, repeated
+from vall_e.data.tasks.silence import ENCODEC
 from vall_e.data.utterance import Codes
 from vall_e.errors import DataError
 from vall_e.text import NaiveTokenizer

@@ -14,8 +14,8 @@ from vall_e.config.dataset import DatasetConfig, SampleOrder, SampleType
 from vall_e.data.dataset import SpeechDataset
 from vall_e.data.loader import Loader, open_loader
 from vall_e.data.sample import Sample
-from vall_e.data.shards import join_shards
-from vall_e.data.store_writer import StoreWriter
+from vall_e.data.store.shards import join_shards
+from vall_e.data.store.store_writer import StoreWriter
 
 from .tones import IDENTITY, open_dataset, utterance
 

@@ -23,7 +23,7 @@ from vall_e.data.pipeline.silence import speech_span
 from vall_e.data.pipeline.whisper import WhisperTranscriber
 from vall_e.data.pipeline.workshop import Workshop
 from vall_e.data.prepare import prepare
-from vall_e.data.store import Store
+from vall_e.data.store.store import Store
 from vall_e.data.utterance import Utterance
 from vall_e.errors import AudioError, DataError, MissingExtra
 from vall_e.text import open_tokenizer

@@ -26,7 +26,7 @@ from vall_e.config.schema import Config
 from vall_e.data.pipeline import journal, pack
 from vall_e.data.pipeline.report import report_path
 from vall_e.data.prepare import prepare
-from vall_e.data.store_writer import StoreWriter
+from vall_e.data.store.store_writer import StoreWriter
 
 from .heard import BurstTranscriber, bursts, record
 from .tones import EnergyCodec

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from vall_e.data.prepare import prepare
-from vall_e.data.store import Store
+from vall_e.data.store.store import Store
 from vall_e.errors import DataError
 
 from .tones import EnergyCodec, config, make_source, write_manifest

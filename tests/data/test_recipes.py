@@ -12,8 +12,8 @@ import soundfile
 
 from vall_e.config.dataset import DatasetConfig
 from vall_e.config.preparation import PreparationConfig
-from vall_e.data.audio_source import AudioFile
-from vall_e.data.manifest import Manifest, read_corpus
+from vall_e.data.recipes.audio_source import AudioFile
+from vall_e.data.recipes.corpus_entries import Manifest, read_corpus
 from vall_e.errors import AudioError, DataError
 
 RATE = 8_000

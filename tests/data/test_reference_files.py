@@ -18,10 +18,10 @@ from vall_e.config.codec import AudioBackend
 from vall_e.config.dataset import DatasetConfig
 from vall_e.config.preparation import PreparationConfig
 from vall_e.config.schema import Config
-from vall_e.data.artifact_pickle import load_artifact
 from vall_e.data.pipeline.stored_codes import StoredCodes, stored_codes
 from vall_e.data.prepare import prepare
-from vall_e.data.store import Store
+from vall_e.data.recipes.artifact_pickle import load_artifact
+from vall_e.data.store.store import Store
 from vall_e.data.utterance import Utterance
 from vall_e.errors import DataError
 from vall_e.text import NaiveTokenizer

@@ -10,7 +10,7 @@ import soundfile
 import vall_e
 from vall_e.config.dataset import DatasetConfig
 from vall_e.config.preparation import PreparationConfig
-from vall_e.data.manifest import ManifestEntry, read_corpus
+from vall_e.data.recipes.corpus_entries import ManifestEntry, read_corpus
 from vall_e.data.recipes.manifest import MANIFEST_NAME
 
 SAMPLE = Path(vall_e.__file__).parent / "sample"

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vall_e.config.dataset import DatasetConfig, SampleOrder, SampleType
-from vall_e.data.sampler import BatchSampler
+from vall_e.data.sampling.sampler import BatchSampler
 
 
 def sampler(

@@ -15,7 +15,7 @@ from vall_e.config.dataset import DatasetConfig
 from vall_e.config.preparation import PreparationConfig
 from vall_e.config.schema import Config
 from vall_e.data.prepare import prepare
-from vall_e.data.store import Store
+from vall_e.data.store.store import Store
 
 from .tones import EnergyCodec, make_source, write_manifest
 

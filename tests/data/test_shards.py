@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vall_e.data import open_shards as shard_module
-from vall_e.data.shards import join_shards
-from vall_e.data.similar import write_similar
-from vall_e.data.store import Store
-from vall_e.data.store_file import StoreFile
-from vall_e.data.store_writer import StoreWriter
+from vall_e.data.store import open_shards as shard_module
+from vall_e.data.store.shards import join_shards
+from vall_e.data.store.similar import write_similar
+from vall_e.data.store.store import Store
+from vall_e.data.store.store_file import StoreFile
+from vall_e.data.store.store_writer import StoreWriter
 from vall_e.errors import DataError
 
 from .test_dataset import assert_same_sample

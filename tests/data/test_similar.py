@@ -7,9 +7,9 @@ import pickle
 import numpy as np
 import pytest
 
-from vall_e.data.similar import write_similar
-from vall_e.data.similar_file import SimilarFile, similar_path
-from vall_e.data.store import Store
+from vall_e.data.store.similar import write_similar
+from vall_e.data.store.similar_file import SimilarFile, similar_path
+from vall_e.data.store.store import Store
 from vall_e.errors import DataError
 
 from .tones import WriteStore, open_dataset, utterance

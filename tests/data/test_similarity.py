@@ -17,10 +17,10 @@ from vall_e.config.codec import AudioBackend, CodecConfig
 from vall_e.config.dataset import DatasetConfig
 from vall_e.config.preparation import PreparationConfig
 from vall_e.config.schema import Config
-from vall_e.data import similarity
+from vall_e.data.pipeline import similarity
+from vall_e.data.pipeline.similarity import AcousticVectors, similar_utterances
 from vall_e.data.prepare import prepare
-from vall_e.data.similarity import AcousticVectors, similar_utterances
-from vall_e.data.store import Store
+from vall_e.data.store.store import Store
 from vall_e.errors import AudioError, ConfigError
 
 from .tones import EnergyCodec, make_source

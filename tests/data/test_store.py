@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from vall_e.data import store_format, store_writer
-from vall_e.data.store import Store
-from vall_e.data.store_writer import StoreWriter
+from vall_e.data.store import store_format, store_writer
+from vall_e.data.store.store import Store
+from vall_e.data.store.store_writer import StoreWriter
 from vall_e.data.utterance import SPLITS, Utterance
 from vall_e.errors import DataError
 

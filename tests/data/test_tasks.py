@@ -13,8 +13,8 @@ from vall_e.config.dataset import DatasetConfig
 from vall_e.data.dataset import SpeechDataset
 from vall_e.data.prompt import draw_similar
 from vall_e.data.sample import Sample
-from vall_e.data.similar import write_similar
-from vall_e.data.store import Store
+from vall_e.data.store.similar import write_similar
+from vall_e.data.store.store import Store
 from vall_e.errors import DataError
 
 from .tones import WriteStore, open_dataset, utterance

@@ -11,8 +11,8 @@ import pytest
 from tests.models.tiny import tiny_config
 from vall_e.config.dataset import TASKS, DatasetConfig
 from vall_e.data.loader import open_loader
-from vall_e.data.mixing import repeated
 from vall_e.data.sample import Sample
+from vall_e.data.tasks.mixing import repeated
 from vall_e.data.utterance import Codes
 from vall_e.engines.micro_batch import draw_micro_batch
 from vall_e.models.layout import lay_out

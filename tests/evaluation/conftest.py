@@ -16,7 +16,7 @@ from vall_e.config.codec import AudioBackend, CodecConfig
 from vall_e.config.dataset import DatasetConfig
 from vall_e.config.model import ModelConfig
 from vall_e.config.preparation import PreparationConfig
-from vall_e.data.manifest import ManifestEntry, read_corpus
+from vall_e.data.recipes.corpus_entries import ManifestEntry, read_corpus
 from vall_e.data.sample import Sample
 from vall_e.models.vall_e import VallE
 from vall_e.text import open_tokenizer

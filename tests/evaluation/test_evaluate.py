@@ -17,7 +17,7 @@ from vall_e.config.dataset import DatasetConfig
 from vall_e.config.evaluation import EvaluationConfig
 from vall_e.config.sampling import SamplingConfig
 from vall_e.config.schema import Config
-from vall_e.data.store_writer import StoreWriter
+from vall_e.data.store.store_writer import StoreWriter
 from vall_e.data.utterance import Utterance
 from vall_e.errors import ConfigError, DataError, WeightsError
 from vall_e.evaluate import refuse_ignored

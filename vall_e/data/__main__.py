@@ -52,7 +52,7 @@ def _is_path(argument: str) -> bool:
 def main() -> None:
     """Entry point of `vall-e-data`; `check PATH ...` looks for damage instead."""
     if sys.argv[1:2] == ["check"]:
-        from vall_e.data.check import main as check
+        from vall_e.data.store.check import main as check
 
         sys.exit(check(sys.argv[2:]))
     sys.argv[1:] = with_paths(sys.argv[1:])

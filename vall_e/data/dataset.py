@@ -13,13 +13,13 @@ from vall_e.config.dataset import DatasetConfig
 from vall_e.errors import DataError
 from vall_e.text.tokenizer import Tokenizer
 
-from .mixing import OpenCodec
-from .positions import longest_positions
 from .sample import Sample
-from .selection import Rows, select_rows
-from .similar_file import Indices
-from .store import Store
+from .sampling.positions import longest_positions
+from .sampling.selection import Rows, select_rows
+from .store.similar_file import Indices
+from .store.store import Store
 from .tasks.maker import SampleMaker
+from .tasks.mixing import OpenCodec
 
 
 class SpeechDataset(torch.utils.data.Dataset[Sample]):

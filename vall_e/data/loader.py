@@ -16,7 +16,7 @@ from vall_e.config.dataset import DatasetConfig
 
 from .dataset import SpeechDataset
 from .sample import Sample
-from .sampler import BatchSampler
+from .sampling.sampler import BatchSampler
 
 log = logging.getLogger(__name__)
 

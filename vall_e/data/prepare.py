@@ -12,7 +12,6 @@ from vall_e.config.schema import Config
 from vall_e.errors import DataError
 from vall_e.text import Tokenizer
 
-from .manifest import Manifest, ManifestEntry, read_corpus
 from .pipeline.dry_run import foresee
 from .pipeline.job import Job
 from .pipeline.joining import join
@@ -21,6 +20,7 @@ from .pipeline.report import PrepareReport, nothing_left
 from .pipeline.stored_codes import stored_codes
 from .pipeline.whisper import Transcriber, WhisperTranscriber
 from .pipeline.workshop import Workshop
+from .recipes.corpus_entries import Manifest, ManifestEntry, read_corpus
 
 __all__ = ["PART_SIZE", "PrepareReport", "prepare"]
 

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from vall_e.config.dataset import DatasetConfig
 
-from .grouping import group
-from .selection import Rows
+from .sampling.grouping import group
+from .sampling.selection import Rows
 
 
 class PromptCandidates:

@@ -11,10 +11,10 @@ from vall_e.audio import open_codec
 from vall_e.audio.codec import CodecIdentity
 from vall_e.config.hub import weights_path
 from vall_e.config.schema import Config
-from vall_e.data.cursor import SampleCursor
 from vall_e.data.dataset import SpeechDataset
 from vall_e.data.sample import Sample
-from vall_e.data.store import Store
+from vall_e.data.sampling.cursor import SampleCursor
+from vall_e.data.store.store import Store
 from vall_e.device import choose_device
 from vall_e.errors import ConfigError, DataError
 from vall_e.models.lora.loading import attach_trained

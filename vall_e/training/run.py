@@ -14,9 +14,9 @@ from torch import Tensor
 
 from vall_e.audio import open_codec
 from vall_e.config.schema import Config
-from vall_e.data.cursor import SampleCursor
 from vall_e.data.loader import Loader, open_loader
 from vall_e.data.sample import Sample
+from vall_e.data.sampling.cursor import SampleCursor
 from vall_e.engines.background_writer import BackgroundWriter
 from vall_e.engines.checkpoint import find_checkpoint, remove_oldest
 from vall_e.engines.engine import Engine

@@ -13,7 +13,7 @@ from vall_e.audio import open_codec
 from vall_e.audio.codec import Codec
 from vall_e.config.schema import Config
 from vall_e.data.dataset import SpeechDataset
-from vall_e.data.store import Store
+from vall_e.data.store.store import Store
 from vall_e.errors import DataError
 from vall_e.text import Tokenizer
 

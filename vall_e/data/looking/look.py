@@ -18,7 +18,7 @@ from vall_e.config.dataset import TASKS
 from vall_e.config.schema import Config
 from vall_e.data.dataset import SpeechDataset
 from vall_e.data.sample import Sample
-from vall_e.data.store import Store
+from vall_e.data.store.store import Store
 from vall_e.data.utterance import Utterance
 from vall_e.errors import DataError
 from vall_e.text import open_tokenizer

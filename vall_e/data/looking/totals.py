@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vall_e.data.store import Store
+from vall_e.data.store.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)

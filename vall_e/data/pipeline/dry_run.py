@@ -6,10 +6,10 @@ import logging
 from collections.abc import Sequence
 
 from vall_e.audio.read import audio_seconds
+from vall_e.data.recipes.audio_source import CodesSource
+from vall_e.data.recipes.corpus_entries import Manifest
 from vall_e.errors import AudioError
 
-from ..audio_source import CodesSource
-from ..manifest import Manifest
 from .job import Job
 from .piece import Dropped, Piece
 from .report import PrepareReport

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
 from vall_e.config.preparation import PreparationConfig
+from vall_e.data.recipes.corpus_entries import ManifestEntry
+from vall_e.data.store.store_writer import StoreWriter
 
-from ..encoding import encode_pieces
-from ..fingerprint import fingerprints
-from ..finished import FinishedWork
-from ..manifest import ManifestEntry
-from ..store_writer import StoreWriter
+from .encoding import encode_pieces
+from .fingerprint import fingerprints
+from .finished import FinishedWork
 from .journal import key_of
 from .models import Models
 from .phonemes import Phonemisation

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from vall_e.data.recipes.corpus_entries import Manifest
+from vall_e.data.store.similar import write_similar
+from vall_e.data.store.similar_file import similar_path
+from vall_e.data.store.store import Store
 from vall_e.errors import DataError
 from vall_e.text import Tokenizer
 
-from ..manifest import Manifest
-from ..similar import write_similar
-from ..similar_file import similar_path
-from ..store import Store
 from .job import Job, Marked, Outcome
 from .neighbours import similar_rows
 from .pack import pack

@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from vall_e.config.preparation import PreparationConfig
 
-from ..finished import FinishedWork
-from ..similarity import AcousticVectors, similar_utterances
+from .finished import FinishedWork
 from .journal import Journal, key_of
 from .models import Models
 from .progress import progress
+from .similarity import AcousticVectors, similar_utterances
 
 Similar = tuple[npt.NDArray[np.int32], npt.NDArray[np.float16]]
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vall_e.audio.codec import CodecIdentity
+from vall_e.data.store.store_writer import StoreWriter
+from vall_e.data.utterance import Utterance
 
-from ..finished import FinishedWork
-from ..store_writer import StoreWriter
-from ..utterance import Utterance
+from .finished import FinishedWork
 from .phonemes import UnknownSymbols
 from .progress import progress
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from vall_e.data.store.store import Store
 from vall_e.errors import TextError
 from vall_e.text import Tokenizer
 from vall_e.text.phonemise import phonemise
 
-from ..store import Store
 from .journal import Journal, key_of
 from .piece import Dropped, Piece
 from .progress import progress

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vall_e.audio.read import Span
-
-from ..audio_source import AudioSource, CodesSource
+from vall_e.data.recipes.audio_source import AudioSource, CodesSource
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

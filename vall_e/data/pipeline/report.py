@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from vall_e.atomic import replace_text
+from vall_e.data.recipes.row import Rejected
 from vall_e.errors import DataError
 
-from ..recipes.row import Rejected
 from .piece import Dropped
 
 TOLD = 10

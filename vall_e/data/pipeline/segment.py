@@ -8,10 +8,10 @@ from typing import Any
 
 from vall_e.audio.read import Span, read_audio
 from vall_e.config.preparation import PreparationConfig
+from vall_e.data.recipes.audio_source import CodesSource
+from vall_e.data.recipes.corpus_entries import DEFAULT_LANGUAGE, ManifestEntry
 from vall_e.errors import AudioError
 
-from ..audio_source import CodesSource
-from ..manifest import DEFAULT_LANGUAGE, ManifestEntry
 from .journal import Journal, key_of
 from .piece import Dropped, Piece
 from .progress import progress

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vall_e.audio.codec import CodecIdentity
+from vall_e.data.store.shards import join_shards
 
-from ..finished import FinishedWork
-from ..shards import join_shards
+from .finished import FinishedWork
 from .journal import key_of
 from .pack import pack
 from .phonemes import UnknownSymbols

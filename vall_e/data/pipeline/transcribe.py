@@ -7,10 +7,10 @@ from typing import Any
 
 from vall_e.audio.read import read_audio
 from vall_e.config.preparation import PreparationConfig
+from vall_e.data.recipes.audio_source import CodesSource
+from vall_e.data.recipes.corpus_entries import ManifestEntry
 from vall_e.errors import AudioError
 
-from ..audio_source import CodesSource
-from ..manifest import ManifestEntry
 from .journal import Journal, key_of
 from .progress import progress
 from .read_ahead import read_ahead

@@ -11,8 +11,8 @@ import numpy as np
 
 from vall_e.errors import DataError
 
-from ..artifact_pickle import load_artifact
-from ..audio_source import Codes, file_size
+from .artifact_pickle import load_artifact
+from .audio_source import Codes, file_size
 from .corpus import Corpus
 from .lines import read_short
 from .row import Found, Rejected, Row

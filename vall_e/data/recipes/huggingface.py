@@ -14,7 +14,7 @@ from typing import Any
 
 from vall_e.errors import AudioError, MissingExtra
 
-from ..audio_source import file_size
+from .audio_source import file_size
 from .corpus import Corpus
 from .row import Found, Rejected, Row
 from .table import LANGUAGE, PATH, SPEAKER, TEXT

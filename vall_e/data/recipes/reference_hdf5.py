@@ -12,8 +12,8 @@ import numpy as np
 
 from vall_e.errors import DataError
 
-from ..audio_source import Codes
 from .artifacts import spoken_row
+from .audio_source import Codes
 from .corpus import Corpus
 from .row import Found, Rejected, Row
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ..audio_source import AudioSource, CodesSource
+from .audio_source import AudioSource, CodesSource
 from .corpus import Corpus
 
 

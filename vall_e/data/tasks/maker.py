@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vall_e.config.dataset import NOISY_TASKS, DatasetConfig
-from vall_e.data.mixing import Mixer, OpenCodec
 from vall_e.data.prompt import PromptCandidates
 from vall_e.data.sample import Sample
-from vall_e.data.selection import Rows, select_rows
-from vall_e.data.store import Store
+from vall_e.data.sampling.selection import Rows, select_rows
+from vall_e.data.store.store import Store
+from vall_e.data.tasks.mixing import Mixer, OpenCodec
 from vall_e.errors import DataError
 from vall_e.text.tokenizer import Tokenizer
 

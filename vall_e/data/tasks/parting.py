@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vall_e.data.mixing import repeated
+from vall_e.data.tasks.mixing import repeated
 
 from .scene import Scene
 from .spoken import Spoken, TaskSample, asked, without_text

@@ -9,10 +9,10 @@ from itertools import cycle, islice
 import numpy as np
 
 from vall_e.config.dataset import DatasetConfig
-from vall_e.data.mixing import Mixer, repeated
 from vall_e.data.prompt import PromptCandidates, draw_length, draw_similar
-from vall_e.data.selection import Rows
-from vall_e.data.store import Store
+from vall_e.data.sampling.selection import Rows
+from vall_e.data.store.store import Store
+from vall_e.data.tasks.mixing import Mixer, repeated
 from vall_e.data.utterance import Codes, Utterance
 from vall_e.text.tokenizer import Tokenizer
 

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from vall_e.data.store.store import Store
+from vall_e.data.utterance import Utterance
 from vall_e.errors import DataError
-
-from .store import Store
-from .utterance import Utterance
 
 log = logging.getLogger(__name__)
 

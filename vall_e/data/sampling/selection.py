@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vall_e.config.dataset import DatasetConfig
+from vall_e.data.store.store import Store
 from vall_e.errors import DataError
 
 from .grouping import group
-from .store import Store
 
 log = logging.getLogger(__name__)
 

@@ -10,14 +10,14 @@ from pathlib import Path, PurePath
 from vall_e.config.dataset import DatasetConfig
 from vall_e.config.path_name import path_name
 from vall_e.config.preparation import PreparationConfig
+from vall_e.data.utterance import SPLITS
 from vall_e.errors import DataError
 from vall_e.text.languages import VOICES
 
+from . import open_recipe
 from .audio_source import AudioFile, AudioSource, CodesSource
-from .recipes import open_recipe
-from .recipes.corpus import Corpus, refusal
-from .recipes.row import Rejected, Row
-from .utterance import SPLITS
+from .corpus import Corpus, refusal
+from .row import Rejected, Row
 
 DEFAULT_LANGUAGE = "en"
 LANGUAGE_FOLDER = re.compile(r"([a-z]{2})(?:[-_][a-z]{2}(?:[-_].*)?)?", re.IGNORECASE)

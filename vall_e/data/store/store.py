@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vall_e.data.utterance import Utterance
+
 from .open_shards import OpenShards
 from .similar_file import Indices, SimilarFile
 from .store_file import StoreFile
 from .store_format import SMALL_COLUMNS, TEXTS, StoreInfo
-from .utterance import Utterance
 
 # What a store takes along to another process.
 KEPT = ("info", "frames")

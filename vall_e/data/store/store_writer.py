@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vall_e.audio.codec import CodecIdentity
+from vall_e.data.utterance import SPLITS, Utterance
 
 from .column_writer import ColumnFileWriter, RowKind
 from .store_format import INDEX_COLUMNS, TEXTS, StoreInfo, attributes_of
-from .utterance import SPLITS, Utterance
 
 FLUSH_ROWS = 256
 

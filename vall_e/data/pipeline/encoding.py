@@ -10,12 +10,12 @@ import torch
 
 from vall_e.audio.codec import Codec, CodecIdentity
 from vall_e.audio.read import read_audio
+from vall_e.data.recipes.audio_source import CodesSource
+from vall_e.data.utterance import Utterance
 from vall_e.errors import AudioError, DataError
 
-from .audio_source import CodesSource
-from .pipeline.piece import Dropped, Piece
-from .pipeline.read_ahead import read_ahead
-from .utterance import Utterance
+from .piece import Dropped, Piece
+from .read_ahead import read_ahead
 
 Codes = npt.NDArray[np.int16]
 Wave = npt.NDArray[np.float32]

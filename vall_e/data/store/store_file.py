@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vall_e.data.utterance import Utterance
 from vall_e.errors import DataError
 
 from .chunked_file import ChunkedFile
 from .column_file import ColumnFile, has_columns
 from .store_format import CHUNKED_VERSION, FORMAT, TEXTS, VERSION, StoreInfo, read_info
-from .utterance import Utterance
 
 # What h5py raises for damaged files, and what damaged attributes raise when they are parsed.
 DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError)

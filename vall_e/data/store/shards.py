@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from vall_e.data.utterance import SPLITS
 from vall_e.errors import DataError
 
 from .column_writer import ColumnFileWriter, RowKind, writing_columns
 from .store_file import StoreFile
 from .store_format import INDEX_COLUMNS, Shard, StoreInfo, attributes_of
-from .utterance import SPLITS
 
 KINDS: dict[str, RowKind] = {name: (dtype, ()) for name, dtype in INDEX_COLUMNS.items()}
 

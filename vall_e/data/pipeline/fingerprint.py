@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from dataclasses import asdict, replace
 
 from vall_e.audio.codec import CodecIdentity
+from vall_e.data.recipes.audio_source import CodesSource
+from vall_e.data.store.store_format import CONTENT_VERSION
 
-from .audio_source import CodesSource
-from .pipeline.piece import Piece
-from .store_format import CONTENT_VERSION
+from .piece import Piece
 
 
 def fingerprints(pieces: Iterable[Piece], codec: CodecIdentity) -> list[int]:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .dataset import SpeechDataset
-from .sample import Sample
+from vall_e.data.dataset import SpeechDataset
+from vall_e.data.sample import Sample
+
 from .selection import Rows
 
 

@@ -1,0 +1,1 @@
+"""Datasets in files: columns with checksums, shards, and what is similar."""
