@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.decoding.choices import each
 from tests.models.tiny import draw_codes, draw_text, tiny_model
 from vall_e.decoding.autoregressive import decode_level_zero, replies
-from vall_e.decoding.reply import Reply, each
+from vall_e.decoding.reply import Reply
 from vall_e.decoding.sequences.opening import level_zero_embedding, open_sequences
 from vall_e.decoding.transcribe import transcribe
 from vall_e.models.layout import ModelInput

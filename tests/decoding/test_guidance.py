@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.decoding.choices import each
 from tests.models.tiny import draw_codes, draw_text, speech, tiny_model
 from vall_e.config.sampling import SamplingConfig
 from vall_e.decoding.autoregressive import decode_level_zero
 from vall_e.decoding.guidance import Guidance, RunningGuidance, guidance, unconditional
 from vall_e.decoding.non_autoregressive import decode_levels, frame_logits
-from vall_e.decoding.reply import each
 from vall_e.decoding.sampling.dice import seeded
 from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import torch
 
+from tests.decoding.choices import each
 from tests.models.tiny import STOP, draw_codes, draw_text, speech, tiny_config, tiny_model, with_stop
 from vall_e.config.sampling import SamplingConfig
 from vall_e.decoding.autoregressive import decode_level_zero
 from vall_e.decoding.generate import generate_speech
-from vall_e.decoding.reply import each
 from vall_e.decoding.request import SpeechRequest
 from vall_e.models.layout import ModelInput
 from vall_e.models.loss import predictions

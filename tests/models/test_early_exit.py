@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from tests.models.backbones import BACKBONES, next_positions
-from tests.models.test_parts import CODES, EVERY, MIXED, PREFIXES, SIZE, STEPS, through_a_cache
+from tests.models.test_parts import CODES, EVERY, PREFIXES, SIZE, STEPS, through_a_cache
 from tests.models.tiny import tiny_model
 from vall_e.config.sampling import SamplingConfig
-from vall_e.models.early_exit import EarlyExit, read_where_sure
+from vall_e.models.early_exit import EarlyExit
 from vall_e.models.exit_rule import ExitRule, entropies, exit_rule
 from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE
@@ -170,39 +170,3 @@ def test_layers_above_an_exit_are_not_computed() -> None:
     assert calls == [2] * 6
     decoding.catch_up()
     assert calls == [2] * 6 + [4]
-
-
-@torch.inference_mode()
-def test_a_row_that_has_ended_keeps_none_waiting() -> None:
-    model = model_of()
-    vectors, found = model.resps_emb.read(0, CODES[:, 0]), []
-    rule = halfway(all_exits(model))
-    for running in (None, torch.tensor([True, False]), torch.tensor([False, True])):
-        decoding, positions = begun(model, PREFIXES, rule)
-        logits, layers = decoding.step(vectors, positions, running)
-        found.append((logits, layers.tolist()))
-    (both, depth), (first, one), (second, other) = found
-    assert (one, other) == ([depth[0], 0], [0, depth[1]])
-    assert first[0].equal(both[0]) and second[1].equal(both[1])
-
-
-@EVERY
-@torch.inference_mode()
-def test_whole_sequences_are_read_where_they_are_sure_on_average(name: str) -> None:
-    model = model_of(name)
-    packed, layers = model.pack(MIXED), len(model.model.stack)
-    told = (packed.embeddings, packed.positions, model.within(packed.layouts))
-
-    def read(hidden: Tensor) -> list[Tensor]:
-        return [model.logits(HEAD, row[-3:]) for row in torch.split(hidden, packed.lengths)]
-
-    states, _ = model.model.states(*told, range(layers))
-    expected = {layer + 1: read(hidden) for layer, hidden in states.items()}
-    doubts = [[entropies(one)[0].mean() for one in expected[done]] for done in range(layers // 2, layers)]
-    threshold = telling_apart(torch.tensor(doubts))
-    found, depths = read_where_sure(model.model, *told, ExitRule(layers, None, threshold, math.inf), read)
-    assert len(set(depths)) > 1
-    for index, (logits, depth) in enumerate(zip(found, depths, strict=True)):
-        assert logits.equal(expected[depth][index])
-        sure = [entropies(expected[done][index])[0].mean() <= threshold for done in range(layers // 2, depth)]
-        assert not any(sure)

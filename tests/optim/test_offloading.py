@@ -13,10 +13,10 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.utils.parametrize import register_parametrization
 
+from tests.decoding.choices import each
 from tests.models.tiny import draw_codes, speech, tiny_config, tiny_model
 from vall_e.config.offloading import OffloadingConfig
 from vall_e.decoding.autoregressive import decode_level_zero
-from vall_e.decoding.reply import each
 from vall_e.models.backbones.checkpointing import Checkpointing
 from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE

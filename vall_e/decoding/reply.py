@@ -35,12 +35,3 @@ class Reply:
 
 Choose = Callable[[Tensor, Sequence[Reply]], Sequence[int]]
 """(logits float32 [B, V], the replies they are for) -> the next id of each; the same for the same."""
-ChooseOne = Callable[[int, Tensor, list[int]], int]
-"""(index of a prefix, logits [V], ids so far) -> the next id."""
-
-
-def each(choose: ChooseOne) -> Choose:
-    """The choice of a batch by that for one sequence."""
-    return lambda logits, replies: [
-        choose(r.index, row, r.ids) for row, r in zip(logits.unbind(), replies, strict=True)
-    ]

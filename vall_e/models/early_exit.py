@@ -6,7 +6,7 @@ Axes: B rows, S packed positions, T positions of each row, d model width, V ids 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -31,14 +31,11 @@ class EarlyExit:
         self.backbone, self.cache, self.rule, self.read = backbone, cache, rule, read
         self._waiting: dict[int, list[tuple[Tensor, Tensor]]] = defaultdict(list)
 
-    def step(self, x: Tensor, positions: Tensor, running: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """One new position of each row: embeddings [B, d], int64 [B] -> logits [B, V], layers they took, int64 [B].
-
-        Rows that are not `running`, bool [B], keep no other waiting; what is returned for them has no meaning.
-        """
+    def step(self, x: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """One new position of each row: embeddings [B, d], int64 [B] -> logits [B, V], layers they took, int64 [B]."""
         told, done = {1: self.cache.step()}, 0
         block, places = x[:, None], positions[:, None]
-        undecided = torch.ones(len(x), dtype=torch.bool, device=x.device) if running is None else running.clone()
+        undecided = torch.ones(len(x), dtype=torch.bool, device=x.device)
         logits, depth = x.new_zeros(()), torch.zeros_like(positions)
         for end in self.rule.exits:
             block, places = self._run(block, places, range(done, end), told)
@@ -76,30 +73,3 @@ class EarlyExit:
     def _wait(self, done: int, block: Tensor, places: Tensor) -> None:
         if done < self.rule.layers:
             self._waiting[done].append((block, places))
-
-
-def read_where_sure(
-    backbone: Backbone[Any],
-    x: Tensor,
-    positions: Tensor,
-    within: Any,
-    rule: ExitRule,
-    read: Callable[[Tensor], Sequence[Tensor]],
-) -> tuple[list[Tensor], list[int]]:
-    """A pass over whole sequences, each read where it is first sure on average: logits, and the layers they took.
-
-    x [S, d], positions int64 [S]; read: hidden states [S, d] -> logits [T, V] of each sequence.
-    """
-    found: dict[int, tuple[Tensor, int]] = {}
-    done, sequences = 0, 1
-    for end in rule.exits:
-        x, _ = backbone.run(x, positions, within, range(done, end))
-        done = end
-        logits = read(backbone.leave(x))
-        sequences = len(logits)
-        for index, one in enumerate(logits):
-            if index not in found and bool(rule.leaves(end, one[None])):
-                found[index] = one, end
-        if len(found) == sequences:
-            break
-    return [found[index][0] for index in range(sequences)], [found[index][1] for index in range(sequences)]

@@ -38,7 +38,6 @@ class KVCache:
     """
 
     def __init__(self, layers: int, heads: int, places: int, width: int, like: Tensor) -> None:
-        self.places = places
         self.filled: list[int] = []
         self.scores: list[Tensor] | None = None
         self.keys, self.values = (
