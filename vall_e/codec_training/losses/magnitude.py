@@ -15,8 +15,9 @@ FLOOR = 1e-8
 
 def magnitude(spectrum: Tensor) -> Tensor:
     """complex64 [B, F, T] -> float32 [B, F, T]."""
-    squared: Tensor = spectrum.real.square() + spectrum.imag.square()
-    return squared.clamp_min(FLOOR).sqrt()
+    squared = spectrum.real.square() + spectrum.imag.square()
+    found: Tensor = squared.clamp_min(FLOOR).sqrt()
+    return found
 
 
 def magnitude_distance(output: Tensor, target: Tensor) -> Tensor:
