@@ -1,13 +1,13 @@
-"""The built-in neural codec: log-mel -> ConvNeXt -> residual codes -> ConvNeXt -> inverse STFT.
+"""The built-in neural codec: spectrum -> ConvNeXt -> residual codes -> ConvNeXt -> inverse STFT.
 
 Everything runs at the frame rate (75 Hz), which makes it fast on a CPU. The parts follow Vocos
 (ConvNeXt backbone and inverse-STFT head, arXiv:2306.00814) and SoundStream (residual quantiser,
-arXiv:2107.03312). Axes: B batch, N samples, T frames, C channels, Q levels.
+arXiv:2107.03312). The encoder hears phase as well as magnitude: codes that tell magnitude alone leave the decoder
+to guess the phase, and that is what is heard. Axes: B batch, N samples, T frames, C channels, Q levels.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from vall_e.audio.codec import Reach
 
 from .residual_quantizer import ResidualQuantizer
+from .spectral_features import SpectralFeatures
 
 KERNEL = 7
 """Frames that a convolution sees."""
@@ -32,37 +33,10 @@ class SpectralCodecShape:
     levels: int = 8
     entries: int = 1024
     latent: int = 64
-    encoder_width: int = 192
+    encoder_width: int = 224
     encoder_blocks: int = 4
-    decoder_width: int = 288
+    decoder_width: int = 320
     decoder_blocks: int = 7
-
-
-class LogMel(nn.Module):
-    """Natural-log mel spectrogram, one frame per hop: [B, N] -> [B, mels, N / hop]."""
-
-    window: Tensor
-    filters: Tensor
-
-    def __init__(self, shape: SpectralCodecShape) -> None:
-        super().__init__()
-        self.hop, self.n_fft = shape.hop, shape.window
-        self.register_buffer("window", torch.hann_window(shape.window), persistent=False)
-        self.register_buffer("filters", mel_filters(shape.sample_rate, shape.window, shape.mels), persistent=False)
-
-    def forward(self, wave: Tensor) -> Tensor:
-        spectrum = torch.stft(wave, self.n_fft, self.hop, window=self.window, return_complex=True)
-        return (self.filters @ spectrum.abs()).clamp_min(1e-5).log()[..., :-1]
-
-
-def mel_filters(sample_rate: int, n_fft: int, mels: int) -> Tensor:
-    """Triangular filters on the HTK mel scale, [mels, n_fft / 2 + 1], each peaking at one."""
-    top = 2595 * math.log10(1 + sample_rate / 2 / 700)
-    edges = 700 * (10 ** (torch.linspace(0, top, mels + 2) / 2595) - 1)
-    bins = torch.linspace(0, sample_rate / 2, n_fft // 2 + 1)
-    rise = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
-    fall = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
-    return torch.minimum(rise, fall).clamp_min(0)
 
 
 class ConvNeXtBlock(nn.Module):
@@ -123,8 +97,9 @@ class SpectralCodec(nn.Module):
     def __init__(self, shape: SpectralCodecShape) -> None:
         super().__init__()
         self.shape = shape
-        self.log_mel = LogMel(shape)
-        self.encoder = ConvNeXt(shape.mels, shape.encoder_width, shape.encoder_blocks, shape.latent)
+        self.features = SpectralFeatures(shape.sample_rate, shape.hop, shape.window, shape.mels)
+        self.narrow = nn.Conv1d(self.features.channels, shape.encoder_width, 1)
+        self.encoder = ConvNeXt(shape.encoder_width, shape.encoder_width, shape.encoder_blocks, shape.latent)
         self.quantizer = ResidualQuantizer(shape.levels, shape.entries, shape.latent)
         self.decoder = ConvNeXt(shape.latent, shape.decoder_width, shape.decoder_blocks, shape.window + 2)
         self.head = InverseSTFT(shape)
@@ -136,9 +111,14 @@ class SpectralCodec(nn.Module):
         overlap = self.shape.window // 2 // self.shape.hop
         return Reach(before=convolutions + overlap - 1, behind=convolutions + overlap)
 
+    def latents(self, wave: Tensor) -> Tensor:
+        """What is quantised: wave [B, N], N a multiple of the hop -> [B, N / hop, D]."""
+        found: Tensor = self.encoder(self.narrow(self.features(wave)))
+        return found
+
     def encode(self, wave: Tensor) -> Tensor:
         """wave [B, N], N a multiple of the hop -> codes int64 [B, N / hop, Q]."""
-        return self.quantizer.encode(self.encoder(self.log_mel(wave)))
+        return self.quantizer.encode(self.latents(wave))
 
     def decode(self, codes: Tensor) -> Tensor:
         """codes [B, T, Q'], Q' <= Q -> wave [B, T * hop]."""
@@ -147,5 +127,5 @@ class SpectralCodec(nn.Module):
 
     def forward(self, wave: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
         """Reconstruct wave [B, N] through the first `keep` [B] levels: (wave [B, N], commitment loss)."""
-        latents, commitment = self.quantizer(self.encoder(self.log_mel(wave)), keep)
+        latents, commitment = self.quantizer(self.latents(wave), keep)
         return self.head(self.decoder(latents.transpose(1, 2))), commitment
