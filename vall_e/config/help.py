@@ -153,7 +153,7 @@ APPS = {
     "train_codec": App(
         module="vall_e.train_codec",
         script="vall-e-train-codec",
-        purpose="Train the built-in codec, which turns speech into tokens and back.",
+        purpose="Train the built-in codec, which turns speech into tokens and back. The same command resumes a run.",
         examples=(
             ("audio=recordings", "a folder of recordings, in runs/codec"),
             ("audio=[recordings,radio] audio_weights=[2,1] holdout=[ann,de]", "two folders; leave two subfolders out"),
