@@ -55,6 +55,12 @@ def test_holding_out_everything_is_refused(corpus: Path) -> None:
         find_recordings([str(corpus)], ["en"])
 
 
+@pytest.mark.parametrize("folders", [[""], []])
+def test_no_folder_is_refused(folders: list[str]) -> None:
+    with pytest.raises(ConfigError, match="audio= names no folder"):
+        find_recordings(folders, [])
+
+
 def test_a_folder_without_audio_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match=r"no audio file below.*\.ogg"):
         find_recordings([str(tmp_path)], [])
