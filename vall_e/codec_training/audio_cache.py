@@ -62,5 +62,5 @@ def _read(path: Path, sample_rate: int) -> Samples:
     except AudioError as error:
         log.warning("Left out: %s", error)
         return np.zeros(0, np.int16)
-    samples: Samples = (wave * 32767).clip(-32768, 32767).astype(np.int16)
+    samples: Samples = (wave * 32768).round().clip(-32768, 32767).astype(np.int16)
     return samples

@@ -74,13 +74,16 @@ class CodecEngine:
         return _means(self.ranks.gather(stats)) | told | self._codebooks()
 
     def _loss(self, wave: Tensor, rng: np.random.Generator, factor: float) -> tuple[Tensor, dict[str, float]]:
-        """What is to be descended, and the numbers of this rank; `loss` of these is without the discriminators."""
+        """What is to be descended, and the numbers of this rank; `loss` of these is that of the spectra alone."""
         keep = self._kept(rng, len(wave)).to(self.device)
         output, commitment = self.codec(wave, keep)
         commitment = commitment * self.ranks.size
         terms = self.terms(output, wave)
-        loss = self.terms.total(terms) + self.cfg.losses.commitment * commitment
-        told = {"loss": loss.item(), "commitment": commitment.item()} | {n: term.item() for n, term in terms.items()}
+        spectral = self.terms.total(terms)
+        loss = spectral + self.cfg.losses.commitment * commitment
+        told = {"loss": spectral.item(), "commitment": commitment.item()} | {
+            n: term.item() for n, term in terms.items()
+        }
         if self.adversary is None or self.global_step < self._learns_from:
             return loss, told
         against, seen = self._against(self.adversary, wave, output, rng, factor)

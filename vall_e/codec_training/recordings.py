@@ -23,8 +23,10 @@ class Recording:
 def find_recordings(folders: Sequence[str], holdout: Sequence[str]) -> list[Recording]:
     """All recordings below the folders; those with a folder called so on their way are held out.
 
-    AudioError for a folder without audio, ConfigError for a name that no folder has.
+    AudioError for a folder without audio, ConfigError for none at all or a name that no folder has.
     """
+    if not folders or not all(folders):
+        raise ConfigError("audio= names no folder: give a folder of recordings, or audio=[FOLDER,...]")
     found = [recording for place, name in enumerate(folders) for recording in _below(Path(name), place, set(holdout))]
     if not all(recording.held_out for recording in found):
         _check_names(holdout, folders, found)

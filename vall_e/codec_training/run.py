@@ -100,7 +100,7 @@ class CodecRun:
 
     def resume(self) -> None:
         """Go on from the newest whole checkpoint, or begin with `weights`, or from nothing."""
-        folder = find_checkpoint(self.checkpoints, None)
+        folder = self.ranks.share(find_checkpoint(self.checkpoints, None) if self.ranks.first else None)
         if folder is not None:
             take_checkpoint(self.engine, folder)
             log.info("Resumed from %s at step %d", folder, self.engine.global_step)

@@ -97,8 +97,6 @@ class CodecTrainingConfig:
         if not isinstance(self.audio, str) and not _names(self.audio):
             yield f"audio={self.audio} is no folder and no list of folders"
             return
-        if not all(self.folders) or not self.folders:
-            yield "audio= names no folder: give a folder of recordings, or audio=[FOLDER,...]"
         if self.audio_weights is not None and len(self.audio_weights) != len(self.folders):
             yield f"audio_weights={self.audio_weights} are not as many as the folders of audio ({len(self.folders)})"
         if self.adversary.start is not None and not (self.losses.adversarial or self.losses.feature_matching):

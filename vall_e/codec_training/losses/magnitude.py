@@ -16,11 +16,12 @@ FLOOR = 1e-8
 def magnitude(spectrum: Tensor) -> Tensor:
     """complex64 [B, F, T] -> float32 [B, F, T]."""
     squared = spectrum.real.square() + spectrum.imag.square()
-    found: Tensor = squared.clamp_min(FLOOR).sqrt()
-    return found
+    return squared.clamp_min(FLOOR).sqrt()
 
 
 def magnitude_distance(output: Tensor, target: Tensor) -> Tensor:
     """Spectral convergence (arXiv:1808.06719) plus the mean distance of logarithms: [B, F, T] twice -> []."""
     convergence = torch.linalg.vector_norm(target - output, dim=(1, 2)) / torch.linalg.vector_norm(target, dim=(1, 2))
-    return convergence.mean() + (output.log() - target.log()).abs().mean()
+    logarithmic = (output.log() - target.log()).abs()
+    distance: Tensor = convergence.mean() + logarithmic.mean()
+    return distance
