@@ -25,6 +25,7 @@ from vall_e.optim.schedules import learning_rate_factor
 from .adversary import Adversary
 from .codebooks import pool_over, usage_of
 from .half_precision import in_bfloat16
+from .losses.magnitude import magnitude as magnitude_of
 from .losses.terms import SpectralTerms
 from .quantiser_dropout import kept_levels
 
@@ -76,9 +77,11 @@ class CodecEngine:
     def _loss(self, wave: Tensor, rng: np.random.Generator, factor: float) -> tuple[Tensor, dict[str, float]]:
         """What is to be descended, and the numbers of this rank; `loss` of these is that of the spectra alone."""
         keep = self._kept(rng, len(wave)).to(self.device)
-        output, commitment = self.codec(wave, keep)
+        output, magnitude, commitment = self.codec(wave, keep)
         commitment = commitment * self.ranks.size
         terms = self.terms(output, wave)
+        if self.terms.looks_into_decoder:
+            terms |= self.terms.within(magnitude, self._magnitude(wave))
         spectral = self.terms.total(terms)
         loss = spectral + self.cfg.losses.commitment * commitment
         told = {"loss": spectral.item(), "commitment": commitment.item()} | {
@@ -88,6 +91,11 @@ class CodecEngine:
             return loss, told
         against, seen = self._against(self.adversary, wave, output, rng, factor)
         return loss + against, told | seen
+
+    def _magnitude(self, wave: Tensor) -> Tensor:
+        """What the decoder should write of waveforms [B, N]: [B, bins, N / hop]."""
+        with torch.no_grad():
+            return magnitude_of(self.codec.features.spectrum(wave))
 
     def _against(
         self, adversary: Adversary, wave: Tensor, output: Tensor, rng: np.random.Generator, factor: float

@@ -9,17 +9,21 @@ to guess the phase, and that is what is heard. Axes: B batch, N samples, T frame
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from vall_e.audio.codec import Reach
 
+from .consistent_stft import ConsistentInverseSTFT
 from .residual_quantizer import ResidualQuantizer
 from .spectral_features import SpectralFeatures
 
 KERNEL = 7
 """Frames that a convolution sees."""
+LOUDEST = 7.0
+"""Largest natural logarithm of a magnitude."""
 
 
 @dataclass(kw_only=True, frozen=True)
@@ -37,6 +41,7 @@ class SpectralCodecShape:
     encoder_blocks: int = 4
     decoder_width: int = 320
     decoder_blocks: int = 7
+    refinements: int = 2
 
 
 class ConvNeXtBlock(nn.Module):
@@ -72,23 +77,15 @@ class ConvNeXt(nn.Module):
         return y
 
 
-class InverseSTFT(nn.Module):
-    """Log-magnitude and phase per frame to a waveform: [B, T, 2 * bins] -> [B, T * hop]."""
+class Reconstruction(NamedTuple):
+    """What training looks at."""
 
-    window: Tensor
-
-    def __init__(self, shape: SpectralCodecShape) -> None:
-        super().__init__()
-        self.hop, self.n_fft = shape.hop, shape.window
-        self.register_buffer("window", torch.hann_window(shape.window), persistent=False)
-
-    def forward(self, frames: Tensor) -> Tensor:
-        magnitude, phase = frames.float().transpose(1, 2).chunk(2, dim=1)
-        spectrum = torch.polar(magnitude.clamp_max(7.0).exp(), phase)
-        # The last frame stands twice, so that T frames give T hops.
-        spectrum = torch.cat([spectrum, spectrum[..., -1:]], -1)
-        length = self.hop * (spectrum.shape[-1] - 1)
-        return torch.istft(spectrum, self.n_fft, self.hop, window=self.window, length=length)
+    wave: Tensor
+    """[B, N]."""
+    magnitude: Tensor
+    """Of the spectrum that the decoder wrote: [B, bins, N / hop]."""
+    commitment: Tensor
+    """Distance of the encoder from the codebooks: []."""
 
 
 class SpectralCodec(nn.Module):
@@ -102,14 +99,15 @@ class SpectralCodec(nn.Module):
         self.encoder = ConvNeXt(shape.encoder_width, shape.encoder_width, shape.encoder_blocks, shape.latent)
         self.quantizer = ResidualQuantizer(shape.levels, shape.entries, shape.latent)
         self.decoder = ConvNeXt(shape.latent, shape.decoder_width, shape.decoder_blocks, shape.window + 2)
-        self.head = InverseSTFT(shape)
+        self.head = ConsistentInverseSTFT(shape.hop, shape.window, shape.refinements)
 
     @property
     def reach(self) -> Reach:
-        """Half a kernel for each convolution, and the frames whose windows overlap."""
+        """Half a kernel for each convolution, and the frames whose windows overlap, once more for each refinement."""
         convolutions = KERNEL // 2 * (1 + self.shape.decoder_blocks)
         overlap = self.shape.window // 2 // self.shape.hop
-        return Reach(before=convolutions + overlap - 1, behind=convolutions + overlap)
+        refined = self.shape.refinements * (self.shape.window // self.shape.hop - 1)
+        return Reach(before=convolutions + overlap - 1 + refined, behind=convolutions + overlap + refined)
 
     def latents(self, wave: Tensor) -> Tensor:
         """What is quantised: wave [B, N], N a multiple of the hop -> [B, N / hop, D]."""
@@ -122,10 +120,17 @@ class SpectralCodec(nn.Module):
 
     def decode(self, codes: Tensor) -> Tensor:
         """codes [B, T, Q'], Q' <= Q -> wave [B, T * hop]."""
-        wave: Tensor = self.head(self.decoder(self.quantizer.decode(codes).transpose(1, 2)))
+        wave: Tensor = self.head(*self._spectrum(self.quantizer.decode(codes)))
         return wave
 
-    def forward(self, wave: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
-        """Reconstruct wave [B, N] through the first `keep` [B] levels: (wave [B, N], commitment loss)."""
+    def forward(self, wave: Tensor, keep: Tensor) -> Reconstruction:
+        """Reconstruct wave [B, N] through the first `keep` [B] levels."""
         latents, commitment = self.quantizer(self.latents(wave), keep)
-        return self.head(self.decoder(latents.transpose(1, 2))), commitment
+        magnitude, phase = self._spectrum(latents)
+        return Reconstruction(self.head(magnitude, phase), magnitude, commitment)
+
+    def _spectrum(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Latents [B, T, D] -> magnitude and phase, [B, bins, T] each."""
+        frames: Tensor = self.decoder(latents.transpose(1, 2)).float().transpose(1, 2)
+        magnitude, phase = frames.chunk(2, dim=1)
+        return magnitude.clamp_max(LOUDEST).exp(), phase

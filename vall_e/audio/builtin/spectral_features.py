@@ -29,11 +29,15 @@ class SpectralFeatures(nn.Module):
         self.register_buffer("filters", mel_filters(sample_rate, window, mels), persistent=False)
 
     def forward(self, wave: Tensor) -> Tensor:
-        spectrum = torch.stft(wave, self.n_fft, self.hop, window=self.window, return_complex=True)[..., :-1]
+        spectrum = self.spectrum(wave)
         magnitude = spectrum.abs()
         bands = (self.filters @ magnitude).clamp_min(FLOOR).log()
         compressed = spectrum * (magnitude + QUIET).pow(POWER - 1)
         return torch.cat([bands, compressed.real, compressed.imag], dim=1)
+
+    def spectrum(self, wave: Tensor) -> Tensor:
+        """[B, N], N a multiple of the hop -> complex64 [B, window / 2 + 1, N / hop]."""
+        return torch.stft(wave, self.n_fft, self.hop, window=self.window, return_complex=True)[..., :-1]
 
 
 def mel_filters(sample_rate: int, n_fft: int, mels: int) -> Tensor:

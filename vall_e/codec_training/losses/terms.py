@@ -11,10 +11,12 @@ from vall_e.config.codec_losses import CodecLossesConfig
 
 from .complex_stft import complex_stft
 from .linear_stft import linear_stft
+from .magnitude import magnitude_distance
 from .mel_stft import MelSTFT
 from .phase import phase
 from .spectra import Spectra
 
+DECODER_MAGNITUDE = "decoder_magnitude"
 Term = Callable[[Spectra], Tensor]
 
 
@@ -28,13 +30,19 @@ class SpectralTerms:
             "complex_stft": complex_stft,
             "phase": phase,
         }
-        self.weights: dict[str, float] = {name: getattr(weights, name) for name in terms}
+        self.weights: dict[str, float] = {name: getattr(weights, name) for name in (*terms, DECODER_MAGNITUDE)}
         self._terms = {name: term for name, term in terms.items() if self.weights[name]}
+        self.looks_into_decoder = bool(self.weights[DECODER_MAGNITUDE])
 
     def __call__(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
         """The terms that have a weight, without it: waveforms float32 [B, N] twice -> [] each."""
         spectra = Spectra(output, target)
         return {name: term(spectra) for name, term in self._terms.items()}
+
+    @staticmethod
+    def within(magnitude: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """The term that looks at magnitudes where the decoder writes them: [B, F, T] twice."""
+        return {DECODER_MAGNITUDE: magnitude_distance(magnitude, target)}
 
     def total(self, terms: dict[str, Tensor]) -> Tensor:
         """The weighted sum: []."""
