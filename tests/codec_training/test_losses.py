@@ -57,6 +57,14 @@ def test_magnitudes_are_compared_as_auraloss_does() -> None:
     assert float(MelSTFT(24_000)(spectra)) == pytest.approx(float(mel(output[:, None], target[:, None])), rel=1e-5)
 
 
+@pytest.mark.parametrize("name", ["linear_stft", "mel_stft"])
+def test_silence_is_no_reason_for_a_huge_loss(name: str) -> None:
+    beside_silence = float(TERMS[name](Spectra(0.01 * waves(0), torch.zeros(2, 4_800))))
+    assert beside_silence < 15
+    half, loud = waves(0, 1) * 0.5, waves(0, 1)
+    assert float(TERMS[name](Spectra(half, loud))) == pytest.approx(0.5 + math.log(2), abs=0.01)
+
+
 @pytest.mark.parametrize("name", TERMS)
 def test_a_batch_has_the_mean_loss_of_its_clips(name: str) -> None:
     output, target = waves(0, 3) * torch.tensor([[1.0], [0.1], [0.01]]), waves(1, 3)

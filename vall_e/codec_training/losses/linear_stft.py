@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .magnitude import magnitude, magnitude_distance
+from .magnitude import magnitude, magnitude_distance, quietest
 from .spectra import Spectra
 
 WINDOWS = (2048, 1024, 512, 256)
@@ -13,5 +13,9 @@ WINDOWS = (2048, 1024, 512, 256)
 
 def linear_stft(spectra: Spectra) -> Tensor:
     """Mean over the resolutions."""
-    found = [magnitude_distance(*map(magnitude, spectra.complex(window))) for window in WINDOWS]
-    return torch.stack(found).mean()
+    return torch.stack([_at(spectra, window) for window in WINDOWS]).mean()
+
+
+def _at(spectra: Spectra, window: int) -> Tensor:
+    output, target = map(magnitude, spectra.complex(window))
+    return magnitude_distance(output, target, quietest(window))

@@ -8,7 +8,7 @@ import librosa
 import torch
 from torch import Tensor
 
-from .magnitude import magnitude, magnitude_distance
+from .magnitude import magnitude, magnitude_distance, quietest
 from .spectra import Spectra
 
 WINDOWS = (2048, 1024, 512)
@@ -28,7 +28,8 @@ class MelSTFT:
     def _at(self, spectra: Spectra, window: int) -> Tensor:
         filters = mel_filters(self._sample_rate, window).to(spectra.output.device)
         output, target = (filters @ magnitude(spectrum) for spectrum in spectra.complex(window))
-        return magnitude_distance(output, target)
+        # Each of these filters has an area of 1 over hertz.
+        return magnitude_distance(output, target, quietest(window) * window / self._sample_rate)
 
 
 @cache
