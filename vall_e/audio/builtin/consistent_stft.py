@@ -29,9 +29,13 @@ class ConsistentInverseSTFT(nn.Module):
         magnitude, phase = (torch.cat([x, x[..., -1:]], -1) for x in (magnitude, phase))
         wave = self._inverse(torch.polar(magnitude, phase))
         for _ in range(self.refinements):
-            spectrum = torch.stft(wave, self.n_fft, self.hop, window=self.window, return_complex=True)
+            spectrum = self._forward(wave)
             wave = self._inverse(spectrum * (magnitude / (spectrum.abs() + QUIET)))
         return wave
+
+    def _forward(self, wave: Tensor) -> Tensor:
+        # Silence around it, as a waveform may be shorter than the half window that would be mirrored.
+        return torch.stft(wave, self.n_fft, self.hop, window=self.window, pad_mode="constant", return_complex=True)
 
     def _inverse(self, spectrum: Tensor) -> Tensor:
         length = self.hop * (spectrum.shape[-1] - 1)
