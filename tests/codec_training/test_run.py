@@ -149,6 +149,16 @@ def test_a_size_that_the_codec_has_not_is_refused(settings: Settings, tmp_path: 
         train_codec(settings(shape={"decoder_with": 3}), tmp_path / "run")
 
 
+def test_rounds_of_refinement_may_change_from_one_training_to_the_next(settings: Settings, tmp_path: Path) -> None:
+    cfg = settings(shape=settings().shape | {"refinements": 0}, steps=1)
+    train_codec(cfg, tmp_path / "first")
+    weights = tmp_path / "first" / "codec.safetensors"
+    train_codec(replace(cfg, weights=str(weights), shape={"refinements": 1}), tmp_path / "second")
+    assert load_codec(tmp_path / "second" / "codec.safetensors").shape.refinements == 1
+    with pytest.raises(ConfigError, match=r"shape\.latent=0 is too small"):
+        train_codec(settings(shape={"latent": 0}), tmp_path / "third")
+
+
 def test_half_precision_trains_too(settings: Settings, tmp_path: Path) -> None:
     train_codec(settings(amp=True, adversary=SMALL_ADVERSARY), tmp_path / "run")
     assert all(row["grad_norm"] < 1e4 for row in rows(tmp_path / "run") if "loss" in row)

@@ -30,6 +30,8 @@ from .speech import Speech, open_speech
 log = logging.getLogger(__name__)
 
 EXPORTED = "codec.safetensors"
+WITHOUT_WEIGHTS = ("refinements",)
+"""Sizes that may change from one training to the next, as no tensor depends on them."""
 
 
 @dataclass
@@ -166,6 +168,8 @@ def codec_shape(cfg: CodecTrainingConfig) -> SpectralCodecShape:
     for name, size in cfg.shape.items():
         if name not in names:
             raise ConfigError(f"shape.{name}: no such size, allowed: {', '.join(names)}{hint(name, names)}")
-        if cfg.weights is not None and size != asdict(base)[name]:
+        if size < 1 and name not in WITHOUT_WEIGHTS:
+            raise ConfigError(f"shape.{name}={size} is too small, allowed: 1 and more")
+        if cfg.weights is not None and size != asdict(base)[name] and name not in WITHOUT_WEIGHTS:
             raise ConfigError(f"shape.{name}={size} contradicts weights={cfg.weights}, which has {asdict(base)[name]}")
     return replace(base, **cfg.shape)

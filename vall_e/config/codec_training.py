@@ -56,7 +56,7 @@ class CodecTrainingConfig:
     adversary: AdversaryConfig = setting(AdversaryConfig, "Discriminators.")
     augmentation: AugmentationConfig = setting(AugmentationConfig, "What is done to clips before the codec hears them.")
     shape: dict[str, int] = setting(
-        {}, "Sizes of the codec that differ from the shipped one's, for example +shape.decoder_width=384.", at_least=1
+        {}, "Sizes of the codec that differ from the shipped one's, for example +shape.decoder_width=384.", at_least=0
     )
     weights: str | None = setting(None, "Codec to begin with, of the same sizes; null begins with random weights.")
     seed: int = setting(0, "Seed of everything random.", at_least=0)

@@ -11,7 +11,7 @@ from vall_e.config.codec_losses import CodecLossesConfig
 
 from .complex_stft import complex_stft
 from .linear_stft import linear_stft
-from .magnitude import magnitude_distance
+from .magnitude import magnitude_distance, quietest
 from .mel_stft import MelSTFT
 from .phase import phase
 from .spectra import Spectra
@@ -42,7 +42,8 @@ class SpectralTerms:
     @staticmethod
     def within(magnitude: Tensor, target: Tensor) -> dict[str, Tensor]:
         """The term that looks at magnitudes where the decoder writes them: [B, F, T] twice."""
-        return {DECODER_MAGNITUDE: magnitude_distance(magnitude, target)}
+        window = 2 * (target.shape[1] - 1)
+        return {DECODER_MAGNITUDE: magnitude_distance(magnitude, target, quietest(window))}
 
     def total(self, terms: dict[str, Tensor]) -> Tensor:
         """The weighted sum: []."""
