@@ -17,7 +17,7 @@ speed.<codec>                   encode and decode: real_time_factor, peak_bytes,
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,14 +60,25 @@ class Result:
     speed: dict[str, Speed] = field(default_factory=dict)
 
     @property
-    def groups(self) -> list[str]:
-        """The groups of speakers."""
-        return sorted({one.group for one in self.utterances})
+    def groups(self) -> dict[str, list[str]]:
+        """The ids of the utterances of each group of speakers."""
+        return self._parted(lambda one: one.group)
 
-    def means(self, row: Row, kept: Callable[[Utterance], bool] = lambda one: True) -> dict[str, Mean | None]:
-        """The mean of each metric over the utterances that are kept."""
-        scores = [found for one, found in zip(self.utterances, row.scores, strict=True) if kept(one)]
+    @property
+    def speakers(self) -> dict[str, list[str]]:
+        """The ids of the utterances of each speaker."""
+        return self._parted(lambda one: one.speaker)
+
+    def means(self, row: Row, ids: Collection[str] | None = None) -> dict[str, Mean | None]:
+        """The mean of each metric over the utterances of these ids; None takes all."""
+        scores = [s for one, s in zip(self.utterances, row.scores, strict=True) if ids is None or one.id in ids]
         return {m.name: mean_of([one[m.name] for one in scores], self.seed) for m in self.metrics}
+
+    def _parted(self, part: Callable[[Utterance], str]) -> dict[str, list[str]]:
+        parts: dict[str, list[str]] = {name: [] for name in sorted({part(one) for one in self.utterances})}
+        for one in self.utterances:
+            parts[part(one)].append(one.id)
+        return parts
 
 
 def write_result(result: Result, folder: Path) -> None:
@@ -94,16 +105,11 @@ def _row(result: Result, row: Row) -> dict[str, Any]:
     return {
         **asdict(row.subject),
         "means": _plain(result.means(row)),
-        "by_group": _parted(result, row, lambda one: one.group),
-        "by_speaker": _parted(result, row, lambda one: one.speaker),
+        "by_group": {name: _plain(result.means(row, kept)) for name, kept in result.groups.items()},
+        "by_speaker": {name: _plain(result.means(row, kept)) for name, kept in result.speakers.items()},
         "values": dict(zip(ids, values, strict=True)),
         "audio": dict(zip(ids, row.audio, strict=True)),
     }
-
-
-def _parted(result: Result, row: Row, part: Callable[[Utterance], str]) -> dict[str, Any]:
-    parts: Iterable[str] = sorted({part(one) for one in result.utterances})
-    return {name: _plain(result.means(row, lambda one, name=name: part(one) == name)) for name in parts}
 
 
 def _plain(means: dict[str, Mean | None]) -> dict[str, Any]:

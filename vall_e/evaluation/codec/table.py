@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from .confidence import Mean
 from .metrics.metric import Metric
 from .result import Result, Row
-from .utterances import Utterance
 
 NOTHING = "-"
 BETTER = {"higher": "↑", "lower": "↓"}
@@ -36,13 +35,11 @@ class Table:
 
 def tables(result: Result) -> list[Table]:
     """Speech, also by groups of speakers if there are several; use of codebooks; speed: what was measured of them."""
-    told = [_speech(result, f"Speech: {len(result.utterances)} utterances, means ± 95 % confidence")] * bool(
-        result.metrics
-    )
+    told = []
+    if result.metrics:
+        told.append(_speech(result, f"Speech: {len(result.utterances)} utterances, means ± 95 % confidence"))
     if result.metrics and len(result.groups) > 1:
-        told += [
-            _speech(result, f"Speech of {name}", lambda one, name=name: one.group == name) for name in result.groups
-        ]
+        told += [_speech(result, f"Speech of {name}", ids) for name, ids in result.groups.items()]
     if result.codebook_use:
         told.append(_codebook_use(result))
     if result.speed:
@@ -50,13 +47,13 @@ def tables(result: Result) -> list[Table]:
     return told
 
 
-def _speech(result: Result, title: str, kept: Callable[[Utterance], bool] = lambda one: True) -> Table:
+def _speech(result: Result, title: str, ids: Collection[str] | None = None) -> Table:
     head = ["codec", "levels", "kbit/s", *(f"{m.title} {BETTER[m.better]}" for m in result.metrics)]
-    return Table(title, [head, *(_row(result, row, kept) for row in result.rows)])
+    return Table(title, [head, *(_row(result, row, ids) for row in result.rows)])
 
 
-def _row(result: Result, row: Row, kept: Callable[[Utterance], bool]) -> list[str]:
-    subject, means = row.subject, result.means(row, kept)
+def _row(result: Result, row: Row, ids: Collection[str] | None) -> list[str]:
+    subject, means = row.subject, result.means(row, ids)
     levels = NOTHING if subject.levels is None else str(subject.levels)
     rate = NOTHING if subject.kbit_per_second is None else f"{subject.kbit_per_second:g}"
     return [subject.codec, levels, rate, *(_cell(m, means[m.name]) for m in result.metrics)]
