@@ -7,10 +7,13 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from vall_e.audio.read import Wave, write_wav
 from vall_e.data.pipeline.journal import Journal, key_of
+
+from vall_e.errors import AudioError
 
 from .candidates import ORIGINAL, Candidate, Subject
 from .metrics.metric import Metric, Score
@@ -41,10 +44,12 @@ class Rendition:
         return self._codec.encode(torch.from_numpy(self.original))
 
     def wave(self, subject: Subject) -> Wave:
-        """float32 [N] of the first levels of the codec, or the original."""
+        """float32 [N] of the first levels of the codec, or the original; AudioError for what is no sound."""
         if subject is ORIGINAL:
             return self.original
         decoded: Wave = self._codec.decode(self._codes[:, : subject.levels]).numpy()
+        if not np.isfinite(decoded).all():
+            raise AudioError(f"{subject.title} makes values of {self.utterance.id} that are no numbers")
         return decoded[: len(self.original)]
 
 

@@ -17,10 +17,9 @@ class Dnsmos:
 
     def measure(self, pair: Pair) -> Score | None:
         """None for silence. Speech shorter than 9 s is repeated, longer speech is heard in windows of 9 s."""
-        _, decoded = pair.at_16_khz
-        if not decoded.any():
+        if pair.is_silent:
             return None
-        return Score(float(self._network(decoded, 16_000, False)["ovrl_mos"]))
+        return Score(float(self._network(pair.at_16_khz[1], 16_000, False)["ovrl_mos"]))
 
     @cached_property
     def _network(self) -> Any:

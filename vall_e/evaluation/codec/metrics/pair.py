@@ -21,6 +21,11 @@ class Pair:
     text: str | None = None
     language: str | None = None
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether the original is: then there is nothing that a codec could keep."""
+        return not self.original.any()
+
     @cached_property
     def at_16_khz(self) -> tuple[Wave, Wave]:
         """Original and decoded as models of speech want them, clipped to -1..1."""

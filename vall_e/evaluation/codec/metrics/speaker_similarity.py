@@ -18,9 +18,9 @@ class SpeakerSimilarity:
 
     def measure(self, pair: Pair) -> Score | None:
         """None for silence."""
-        original, decoded = pair.at_16_khz
-        if not original.any() or not decoded.any():
+        if pair.is_silent:
             return None
+        original, decoded = pair.at_16_khz
         return Score(float(np.dot(self._encoder.vector(original), self._encoder.vector(decoded))))
 
     @cached_property

@@ -14,9 +14,11 @@ class Stoi:
     name, title, better, digits, version = "stoi", "STOI", "higher", 3, "1"
 
     def measure(self, pair: Pair) -> Score | None:
-        """None where less than 0.4 s are loud enough."""
+        """None for silence, and where less than 0.4 s are loud enough."""
         from pystoi import stoi
 
+        if pair.is_silent:
+            return None
         original, decoded = pair.at_16_khz
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "Not enough STFT frames", RuntimeWarning)
