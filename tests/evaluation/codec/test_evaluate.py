@@ -99,7 +99,7 @@ def test_a_second_run_measures_nothing_again(folder: Path, caplog: pytest.LogCap
     evaluate_codecs(CONFIG, folder)
     assert journal.read_bytes() == kept
     assert results(folder)["rows"] == before["rows"]
-    assert "builtin       8       6  0." in caplog.text
+    assert "builtin        8       6  0." in caplog.text
 
 
 def test_a_run_that_was_killed_goes_on(folder: Path, tmp_path: Path) -> None:

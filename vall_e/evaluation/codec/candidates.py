@@ -9,11 +9,12 @@ from importlib.util import find_spec
 from math import log2
 from pathlib import Path
 
-from vall_e.audio import open_codec
 from vall_e.audio.codec import Codec
-from vall_e.config.codec import AudioBackend, CodecConfig
+from vall_e.config.codec import AudioBackend
 from vall_e.config.codec_evaluation import CodecEvaluationConfig
 from vall_e.errors import ConfigError
+
+from .place import Place
 
 BUILTIN, ENCODEC = AudioBackend.builtin.name, AudioBackend.encodec.name
 
@@ -40,19 +41,6 @@ class Subject:
 
 
 ORIGINAL = Subject("original")
-
-
-@dataclass(frozen=True)
-class Place:
-    """How a codec is opened, in this process or another."""
-
-    backend: AudioBackend
-    path: str | None
-    device: str
-
-    def open(self) -> Codec:
-        """AudioError or MissingExtra if it cannot be."""
-        return open_codec(self.backend, CodecConfig(path=self.path), self.device)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ import torch
 
 from vall_e.audio.read import Wave, write_wav
 from vall_e.data.pipeline.journal import Journal, key_of
-
 from vall_e.errors import AudioError
 
 from .candidates import ORIGINAL, Candidate, Subject

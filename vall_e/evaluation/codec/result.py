@@ -11,7 +11,7 @@ rows[].by_group, by_speaker     the same of each group of speakers, and of each 
 rows[].values.<utterance>       the value of each metric, null where it has none
 rows[].audio.<utterance>        the file to listen to, relative to the folder
 codebook_use.<codec>            frames, codebook_size, and lists over levels: entropy_bits and used (0 to 1)
-speed.<codec>                   encode and decode: real_time_factor, peak_bytes, idle_bytes; see `speed.py`
+speed.<codec>                   encode and decode: real_time_factor, peak_bytes, idle_bytes; see `timing.py`
 """
 
 from __future__ import annotations

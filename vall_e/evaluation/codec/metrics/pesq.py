@@ -5,7 +5,6 @@ from __future__ import annotations
 from .metric import Score
 from .pair import Pair
 
-
 LOWEST = 1.0
 """Of what is silent, which the package cannot measure."""
 
