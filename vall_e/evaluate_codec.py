@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 
 from vall_e.config.codec_evaluation import CodecEvaluationConfig
 from vall_e.config.conf_dir import conf_dir
@@ -18,11 +19,11 @@ from vall_e.launch import launch
 @hydra.main(config_path=conf_dir(), config_name="evaluate_codec", **VERSION_BASE)
 @opens_with(partial(open_alone, kind=CodecEvaluationConfig))
 def run(cfg: CodecEvaluationConfig) -> None:
-    """Measure once, into `out`; what an earlier run has measured there is taken over."""
-    from vall_e.evaluation.codec.evaluate import evaluate_codecs
-
+    """Measure once, into `out`, or a folder of its own in a sweep; what a run has measured there before is taken over."""
     try:
-        evaluate_codecs(cfg, Path(cfg.out))
+        from vall_e.evaluation.codec.evaluate import evaluate_codecs
+
+        evaluate_codecs(cfg, Path(HydraConfig.get().runtime.output_dir))
     except KeyboardInterrupt:
         print("Stopped. What was measured is kept: the same command goes on.", file=sys.stderr)
         sys.exit(130)
