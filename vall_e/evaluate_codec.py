@@ -19,7 +19,7 @@ from vall_e.launch import launch
 @hydra.main(config_path=conf_dir(), config_name="evaluate_codec", **VERSION_BASE)
 @opens_with(partial(open_alone, kind=CodecEvaluationConfig))
 def run(cfg: CodecEvaluationConfig) -> None:
-    """Measure once, into `out`, or a folder of its own in a sweep; what a run has measured there before is taken over."""
+    """Measure once, into `out`, or into a folder a job in a sweep; what was measured there before is taken over."""
     try:
         from vall_e.evaluation.codec.evaluate import evaluate_codecs
 
