@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from functools import cached_property
 from pathlib import Path
@@ -51,6 +52,7 @@ class WordErrorRate:
     def _whisper(self) -> Any:
         from faster_whisper import WhisperModel
 
+        logging.getLogger("faster_whisper").setLevel(logging.WARNING)  # it tells of every utterance
         try:
             return WhisperModel(self._path or _carried(), device="cpu", compute_type="float32")
         except Exception as error:  # of the hub, of CTranslate2, of a damaged folder
