@@ -30,7 +30,8 @@ def app(name: str, *overrides: str, folder: Path, **environment: str) -> subproc
 def test_composing_imports_neither_torch_nor_h5py(tmp_path: Path) -> None:
     code = """
 import sys
-import vall_e.evaluate, vall_e.export, vall_e.plot, vall_e.prepare, vall_e.train, vall_e.train_codec
+import vall_e.evaluate, vall_e.evaluate_codec, vall_e.export, vall_e.plot, vall_e.prepare
+import vall_e.train, vall_e.train_codec
 from vall_e.config.composing import compose_config
 compose_config("train", [])
 print([name for name in ("torch", "h5py", "numpy", "tokenizers", "matplotlib") if name in sys.modules])
