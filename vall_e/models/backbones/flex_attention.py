@@ -52,7 +52,8 @@ class FlexAttention:
         _, whole = run(*at_once, return_aux=sums, **settings)
         out, kept = run(*at_once, return_aux=sums, score_mod=dropping(at_once[0], chance), **settings)
         share = (kept.lse - whole.lse).exp() * (STEPS / (STEPS - chance))
-        return (out * share[..., None]).to(out.dtype)
+        dropped: Tensor = (out * share[..., None]).to(out.dtype)
+        return dropped
 
     def _mask(self, device: torch.device) -> BlockMask:
         """Of all layers that lie on `device`."""

@@ -36,7 +36,7 @@ def dropping(q: Tensor, chance: int) -> Callable[..., Tensor]:
 
 
 def mixed(x: Tensor) -> Tensor:
-    """A hash of 32 bits in which every bit of int32 x turns about half of all (lowbias32 of hash-prospector)."""
+    """A hash of int32 x, each bit of which turns about half of those of the hash (lowbias32 of hash-prospector)."""
     x = (x ^ _shifted(x, 16)) * 0x7FEB352D
     x = (x ^ _shifted(x, 15)) * (0x846CA68B - 2**32)
     return x ^ _shifted(x, 16)
@@ -44,4 +44,5 @@ def mixed(x: Tensor) -> Tensor:
 
 def _shifted(x: Tensor, by: int) -> Tensor:
     """Right, filled with zeros, as of an unsigned number."""
-    return (x >> by) & (2 ** (32 - by) - 1)
+    moved: Tensor = (x >> by) & (2 ** (32 - by) - 1)
+    return moved

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -59,7 +60,7 @@ class VarlenAttention:
         groups = self._groups(q.device)
         if len(groups) == 1:
             return self.kernel(q, k, v, groups[0], self.dropout)
-        parts = [self.kernel(*(x[g.positions] for x in (q, k, v)), g, self.dropout) for g in groups]
+        parts = [self.kernel(q[g.positions], k[g.positions], v[g.positions], g, self.dropout) for g in groups]
         back = torch.cat([group.positions for group in groups]).argsort()
         return torch.cat(parts)[back]
 
@@ -85,8 +86,7 @@ def torch_kernel(q: Tensor, k: Tensor, v: Tensor, group: Group, dropout: float) 
 
     k, v = (shared(x, q.shape[1], 1) for x in (k, v))
     lengths = (group.starts, group.starts, group.longest, group.longest)
-    out: Tensor = varlen_attn(q, k, v, *lengths, window_size=(-1, 0 if group.causal else -1))
-    return out
+    return cast(Tensor, varlen_attn(q, k, v, *lengths, window_size=(-1, 0 if group.causal else -1)))
 
 
 def flash_attn_kernel(q: Tensor, k: Tensor, v: Tensor, group: Group, dropout: float) -> Tensor:
