@@ -17,6 +17,7 @@ from vall_e.decoding.autoregressive import decode_level_zero
 from vall_e.models.backbones import flex_attention
 from vall_e.models.backbones.attention import PackedAttention
 from vall_e.models.backbones.block_mask import BLOCK, packed_block_mask
+from vall_e.models.backbones.checkpointing import Checkpointing
 from vall_e.models.backbones.flex_attention import FlexAttention
 from vall_e.models.backbones.flex_dropout import STEPS, chance_of, dropping
 from vall_e.models.layout import ModelInput
@@ -148,6 +149,18 @@ def test_training_on_the_cpu_takes_sequences_one_by_one() -> None:
     assert found[0] == expected[0]
     for ours, theirs in zip(found[1], expected[1], strict=True):
         assert ours.equal(theirs)
+
+
+@pytest.mark.usefixtures("backward")
+def test_layers_that_run_again_for_their_gradients_drop_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FlexAttention, "__call__", lambda self, layer, q, k, v: self.attend(q, k, v))
+    plain, saving = (tiny_model(attention="flex", dropout=0.2).train() for _ in range(2))
+    saving.model.checkpointing = Checkpointing(every=1)
+    saving.model.compile_mlps("eager")
+    expected, found = learnt(plain), learnt(saving)
+    assert found[0] == pytest.approx(expected[0]) != tiny_model()(MIXED).loss.item()
+    for ours, theirs in zip(found[1], expected[1], strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
 
 
 def test_decoding_through_a_cache_is_the_same() -> None:

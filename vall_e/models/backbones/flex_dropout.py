@@ -30,7 +30,8 @@ def dropping(q: Tensor, chance: int) -> Callable[..., Tensor]:
 
     def modified(score: Tensor, _batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
         random = mixed(mixed(seeds[head] ^ query) ^ key) & (STEPS - 1)
-        return torch.where(random < chances[head], -torch.inf, score)
+        # Added, as a sum keeps nothing for its gradient, for which layers that run again would have to be asked.
+        return score + torch.where(random < chances[head], -torch.inf, 0.0).to(score.dtype)
 
     return modified
 
