@@ -6,6 +6,7 @@ files. The answer is the id of the process; when it ends, what `waitpid` tells i
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -16,9 +17,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hydra.core.plugins import Plugins
-
-PRELOADED = ("torch", "vall_e.training.loop", "vall_e.decoding.open_speaker", "vall_e.evaluation.evaluate")
+PRELOADED = (
+    "hydra.main",
+    "torch",
+    "vall_e.training.loop",
+    "vall_e.decoding.open_speaker",
+    "vall_e.evaluation.evaluate",
+)
 PAUSE = 0.01
 """Seconds between two looks at which processes have ended."""
 
@@ -28,11 +33,11 @@ def main() -> None:
     with suppress(ImportError):  # the tests of the configuration run without torch
         for module in (*PRELOADED, *sys.argv[1:]):
             importlib.import_module(module)
-    Plugins.instance()
+    gc.freeze()  # so that forked processes share the memory of what is imported
     answers = os.fdopen(os.dup(1), "w")
     ends: dict[int, Path] = {}
     while True:
-        if select.select([0], [], [], PAUSE)[0]:
+        if select.select([0], [], [], PAUSE if ends else None)[0]:
             line = sys.stdin.readline()
             if not line:
                 return
@@ -62,6 +67,7 @@ def become(request: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["folder"])
+    sys.path[1:1] = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path not in sys.path]
     first, *rest = request["command"]
     if first == "-m":
         sys.path[0], sys.argv[1:] = request["folder"], rest[1:]
