@@ -23,6 +23,8 @@ PRELOADED = (
     "vall_e.training.loop",
     "vall_e.decoding.open_speaker",
     "vall_e.evaluation.evaluate",
+    "auraloss.freq",
+    "matplotlib.backends.backend_agg",
 )
 PAUSE = 0.01
 """Seconds between two looks at which processes have ended."""
