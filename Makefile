@@ -19,7 +19,7 @@ demo: $(READY)  ## Prepare, train, evaluate and speak: about seven minutes on a 
 	BIN="$(BIN)" sh scripts/demo.sh
 
 test: $(READY)  ## Run the tests
-	$(BIN)/python -m pytest -q -n auto
+	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 lint: $(READY)  ## Check style and formatting
 	$(BIN)/ruff check .

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import gc
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Tests run side by side, and their models are small: threads of one would only wait for cores that others have. It is
+# read when torch is imported, by every process that a test starts, too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+settings.register_profile("any machine", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector all that was made by importing and collecting, which stays to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from vall_e.models.weights.pretrained import save_pretrained
 from vall_e.models.weights.weights_file import load_weights, read_tensors, read_weights
 from vall_e.training import loop
 
+from . import forked
 from .small_run import batches, checkpoints, engine, environment, losses, small
 
 
@@ -25,8 +25,7 @@ def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def app(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "vall_e.export", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    return forked.run(["-m", "vall_e.export", *arguments], folder, environment())
 
 
 def test_the_app_exports_what_the_run_itself_exported(speech: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from vall_e.errors import AudioError, ConfigError, TextError, VallEError, Weight
 from vall_e.models.weights.pretrained import save_pretrained
 from vall_e.models.weights.weights_file import read_weights
 
+from . import forked
 from .small_run import REPOSITORY, engine, environment, small
 
 PAGE = REPOSITORY / "docs" / "python.md"
@@ -78,8 +79,8 @@ def test_a_recording_its_codes_and_a_folder_say_the_same(home: Path, speaker: Lo
 
 def test_the_command_line_says_the_same(home: Path, speaker: LoadedSpeaker) -> None:
     settings = ("inference.phonemes=true", "inference.max_duration=8", "inference.seed=3", "weights=runs/pretrained")
-    command = [sys.executable, "-m", "vall_e", "həloʊ", "voice.wav", "said.wav", *settings]
-    subprocess.run(command, cwd=home, env=environment(), capture_output=True, check=True)
+    done = forked.run(["-m", "vall_e", "həloʊ", "voice.wav", "said.wav", *settings], home, environment())
+    assert done.returncode == 0, done.stderr
     wave = soundfile.read(home / "said.wav", dtype="float32")[0]
     (home / "said.wav").unlink()
     said = speaker.speak("həloʊ", home / "voice.wav", seed=3)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import yaml
 from vall_e.config.records.run_record import read_record
 from vall_e.repeat import doubts
 
+from . import forked
 from .small_run import environment, losses
 
 OVERRIDES = (
@@ -34,8 +34,7 @@ MODEL = "size: {dim: 32, heads: 2, layers: 2}\nloss_factors: {resp: 1.0}\n"
 
 
 def python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    return forked.run(["-m", *arguments], folder, environment())
 
 
 def settings(run: Path) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import forked
 from vall_e.config.help import APPS, help_text
 from vall_e.config.nearest import settings
 
@@ -17,10 +18,8 @@ REPOSITORY = Path(__file__).parents[2]
 
 def run(*command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """`python COMMAND` in `folder`, with this checkout importable."""
-    env = (
-        {k: v for k, v in os.environ.items() if k != "HYDRA_FULL_ERROR"} | {"PYTHONPATH": str(REPOSITORY)} | environment
-    )
-    return subprocess.run([sys.executable, *command], cwd=folder, env=env, capture_output=True, text=True, check=False)
+    kept = {k: v for k, v in os.environ.items() if k != "HYDRA_FULL_ERROR"} | {"PYTHONPATH": str(REPOSITORY)}
+    return forked.run(list(command), folder, kept | environment)
 
 
 def app(name: str, *overrides: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -30,12 +29,17 @@ def app(name: str, *overrides: str, folder: Path, **environment: str) -> subproc
 def test_composing_imports_neither_torch_nor_h5py(tmp_path: Path) -> None:
     code = """
 import sys
-import vall_e.evaluate, vall_e.export, vall_e.plot, vall_e.prepare, vall_e.train, vall_e.train_codec
+import vall_e.evaluate, vall_e.evaluate_codec, vall_e.export, vall_e.plot, vall_e.prepare
+import vall_e.train, vall_e.train_codec
 from vall_e.config.composing import compose_config
 compose_config("train", [])
 print([name for name in ("torch", "h5py", "numpy", "tokenizers", "matplotlib") if name in sys.modules])
 """
-    assert run("-c", code, folder=tmp_path).stdout.strip() == "[]"
+    env = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
 
 
 def test_cfg_shows_the_settings_and_writes_nothing(tmp_path: Path) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests import forked
 from tests.config.launching import launched
 from tests.small_run import environment
 from vall_e.config.rank import rank, without_local_rank, world_size
@@ -47,9 +46,7 @@ def test_a_sweep_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("app", ["evaluate", "export"])
 def test_an_app_that_runs_in_one_process_is_refused(app: str, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", f"vall_e.{app}"], cwd=tmp_path, env=environment(), capture_output=True, text=True
-    )
+    done = forked.run(["-m", f"vall_e.{app}"], tmp_path, environment())
     assert done.returncode == 2 and f"{app} runs in one process: start it without a launcher" in done.stderr
     assert "Traceback" not in done.stderr
 

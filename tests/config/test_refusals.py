@@ -53,6 +53,13 @@ REFUSED = {
     "model.arch_type=mamba": ["arch_type=mamba is not available", "available: llama, mistral, mixtral, retnet"],
     "model.arch_type=retnet": ["model.experimental.noncausal_masks=true does not go with arch_type=retnet"],
     "model=ar+nar-mamba2-8 model.attention=math": ["model.attention=math does not go with arch_type=mamba2"],
+    "model.attention=xformers": ["attention=xformers is not available", "available: auto", "flex, varlen, flash_att"],
+    "model.attention=flash_attn": [
+        "flash_attn does not go with trainer.weight_dtype=float32",
+        "add trainer.weight_dty",
+    ],
+    "model.attention=varlen model.dropout=0.1": ["dropout=0.1 does not go with attention=varlen", "flex or flash_attn"],
+    "model.attention=varlen device=cpu": ["model.attention=varlen does not go with device=cpu"],
     "model=ar+nar-mamba2-8 optimizations.compile=true": ["compile compiles MLPs, and model.arch_type=mamba2 has none"],
     "model=ar+nar-mamba2-8 model.experts=4": ["experts=4 does not go with arch_type=mamba2", "llama, mixtral"],
     "model.arch_type=transformer model.experimental.kv_heads=1": ["kv_heads=1 does not go with arch_type=transformer"],

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import forked
 from vall_e.config.documentation.json_schema import schemas
 from vall_e.config.documentation.reference import ALONE, entries, sections
 from vall_e.config.documentation.settings_page import page
@@ -26,8 +27,7 @@ DOCUMENT = REPOSITORY / "docs" / "config.md"
 def command(*arguments: str, folder: Path = REPOSITORY, **environment: str) -> subprocess.CompletedProcess[str]:
     """`python -m vall_e.config ARGUMENTS` in `folder`."""
     env = os.environ | {"PYTHONPATH": str(REPOSITORY)} | environment
-    line = [sys.executable, "-m", "vall_e.config", *arguments]
-    return subprocess.run(line, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    return forked.run(["-m", "vall_e.config", *arguments], folder, env)
 
 
 def test_without_a_command_it_lists_every_group_and_section_with_examples() -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from tests import forked
 from tests.small_run import environment
 from vall_e.config.dataset import TASKS, DatasetConfig
 from vall_e.config.hyperparameters import HyperparametersConfig
@@ -32,8 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def app(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "vall_e.data", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    return forked.run(["-m", "vall_e.data", *arguments], folder, environment())
 
 
 def test_a_dataset_is_seen_and_heard(folder: Path):

@@ -66,7 +66,7 @@ def test_a_killed_preparation_goes_on_and_gives_the_same_store(tmp_path: Path, c
         target=prepare, args=(cfg, FailingCodec(calls, kill=True)), kwargs={"part_size": 2}
     )
     killed.start()
-    killed.join(60)
+    killed.join(600)
     assert killed.exitcode == -signal.SIGKILL
     assert not (tmp_path / "s.h5").exists()
 

@@ -49,7 +49,7 @@ def test_jobs_side_by_side_make_the_dataset_of_one(tmp_path: Path, shards: int):
     for job in jobs:
         job.start()
     for job in jobs:
-        job.join(60)
+        job.join(600)
     assert [job.exitcode for job in jobs] == [0] * shards
     assert rows(tmp_path / "s.h5") == rows(tmp_path / "one.h5")
     assert not (tmp_path / "s.h5.work").exists()

@@ -47,13 +47,13 @@ def launch(*arguments: str) -> None:
 
 @pytest.fixture(scope="module")
 def out(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Checkpoints and losses: of one process over 2 * STEPS steps, of the others over STEPS and STEPS more."""
+    """Checkpoints and losses: of one process over STEPS and MOVED_STEPS more, of the others over one of the two."""
     folder = tmp_path_factory.mktemp("trajectories")
     engine, loader = opened(settings(speech, "one", 1), ALONE)
     first = trained(engine, loader, STEPS)
     engine.write(engine.snapshot({"loader": loader.state_dict()}), folder / "one", "end")
-    (folder / "one.json").write_text(json.dumps(first + trained(engine, loader, STEPS)))
-    launch(str(speech), str(folder), str(STEPS), *ENGINES, *MOVED, *TIGHT, *FROZEN, *TIED)
+    (folder / "one.json").write_text(json.dumps(first + trained(engine, loader, MOVED_STEPS)))
+    launch(str(speech), str(folder), str(STEPS), str(MOVED_STEPS), *ENGINES, *MOVED, *TIGHT, *FROZEN, *TIED)
     return folder
 
 
@@ -94,7 +94,7 @@ def test_tied_heads_make_the_same_steps_everywhere(out: Path, name: str) -> None
 
 @pytest.mark.parametrize("name", MOVED)
 def test_a_checkpoint_moves_between_engines_and_numbers_of_ranks(out: Path, name: str) -> None:
-    both = zip(losses(out, name), losses(out, "one")[STEPS : STEPS + MOVED_STEPS], strict=False)
+    both = zip(losses(out, name), losses(out, "one")[STEPS:], strict=True)
     for step, (found, expected) in enumerate(both):
         assert found == pytest.approx(expected, abs=2e-4 * (STEPS + step + 1)), f"step {STEPS + step + 1}"
 

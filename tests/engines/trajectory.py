@@ -1,4 +1,6 @@
-"""`python -m tests.engines.trajectory SPEECH OUT STEPS ENGINE...`: train with engines, one after another, on all ranks.
+"""`python -m tests.engines.trajectory SPEECH OUT STEPS MOVED_STEPS ENGINE...`: train with engines, one after another.
+
+Started on all ranks; an engine that goes on with the checkpoint of another makes MOVED_STEPS.
 
 Writes OUT/ENGINE.json, the losses and gradient norms of every step, and OUT/ENGINE, a checkpoint of the end.
 """
@@ -101,13 +103,13 @@ def opened(cfg: Config, ranks: Ranks, start: Path | None = None) -> tuple[Engine
 
 def main() -> None:
     """Train with every engine named, `ENGINE@OTHER` from the checkpoint of another on."""
-    speech, out, steps = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    speech, out, first_steps, moved_steps = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     with joined_ranks("cpu") as ranks:
-        for told in sys.argv[4:]:
+        for told in sys.argv[5:]:
             name, _, start = told.removeprefix(TIGHT).partition("@")
             engine, loader = opened(settings(speech, name, ranks.size), ranks, out / start / "end" if start else None)
             with short_of_memory() if told.startswith(TIGHT) and not ranks.first else nullcontext():
-                found = trained(engine, loader, steps)
+                found = trained(engine, loader, moved_steps if start else first_steps)
             snapshot = engine.snapshot({"loader": loader.state_dict()})
             if ranks.first:
                 (out / f"{told}.json").write_text(json.dumps(found))

@@ -6,12 +6,12 @@ import json
 import math
 import os
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests import forked
 from vall_e.audio.codec import Codec, CodecIdentity
 from vall_e.config.dataset import DatasetConfig
 from vall_e.config.evaluation import EvaluationConfig
@@ -117,8 +117,7 @@ def test_other_overrides_pass() -> None:
 
 def app(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
     env = {k: v for k, v in os.environ.items() if k != "HYDRA_FULL_ERROR"} | {"PYTHONPATH": str(REPOSITORY)}
-    command = [sys.executable, "-m", "vall_e.evaluate", "device=cpu", *overrides]
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    return forked.run(["-m", "vall_e.evaluate", "device=cpu", *overrides], folder, env)
 
 
 def test_the_app_evaluates_into_its_folder_and_tells_where_to_listen(cfg: Config, tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests import forked
+
 from ..small_run import environment
 
 APP = """
@@ -38,7 +40,7 @@ FOLDER = "hydra.sweep.dir=sweep"
 # Ends when another job has begun: two jobs that run one after the other would never see each other.
 MEET = """
     jobs = Path(HydraConfig.get().runtime.output_dir).parent
-    patience = time.monotonic() + 60
+    patience = time.monotonic() + 600
     while len(list(jobs.glob("*/job.json"))) < 2 and time.monotonic() < patience:
         time.sleep(0.05)
     assert time.monotonic() < patience
@@ -50,8 +52,7 @@ MEET = """
 def start(folder: Path, *arguments: str, body: str = "pass") -> subprocess.CompletedProcess[str]:
     """Start the app, whose objective is least at a learning rate of 1e-3 and grows with the seed."""
     (folder / "app.py").write_text(APP.format(body=body.strip()))
-    command = [sys.executable, "app.py", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    return forked.run(["app.py", *arguments], folder, environment())
 
 
 def leaderboard(folder: Path) -> list[dict[str, str]]:

@@ -29,7 +29,7 @@ def ended(command: list[str], folder: Path) -> str:
     env = environment() | {"OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
     env["PATH"] = f"{BIN}{os.pathsep}{env['PATH']}"
     done = subprocess.run(
-        command, cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300
+        command, cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr

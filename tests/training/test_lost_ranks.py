@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -16,13 +15,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.small_run import checkpoints, environment, losses
+from tests.forked import Forked
+from tests.small_run import REPOSITORY, checkpoints, environment, losses
 from tests.training.test_resume import OVERRIDES
 from vall_e.engines.checkpoint import find_checkpoint
 
 KILLS = int(os.environ.get("VALL_E_KILLS", "1"))
 STEPS = 16
-Processes = list[subprocess.Popen[str]]
+Processes = list[Forked]
 
 
 def free_port() -> str:
@@ -37,29 +37,22 @@ def started(folder: Path, speech: Path, overrides: Sequence[str]) -> Processes:
     shared = environment() | {"DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1", "WORLD_SIZE": "2"}
     shared |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
     shared["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{shared['PATH']}"
-    return [
-        subprocess.Popen(
-            [sys.executable, "-m", "vall_e.train", *OVERRIDES, *told],
-            env=shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
+    modules = ("deepspeed",) if "trainer=deepspeed" in overrides else ()
+    numbers = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(2)]
+    command = ["-m", "vall_e.train", *OVERRIDES, *told]
+    return [Forked(command, REPOSITORY, shared | number, modules) for number in numbers]
 
 
-def ended(ranks: Processes) -> list[tuple[int, str]]:
+def ended(ranks: Processes) -> list[tuple[int | None, str]]:
     """Status and error output of each rank."""
-    return [(process.returncode, told) for process in ranks for told in [process.communicate(timeout=300)[1]]]
+    return [(process.returncode, told) for process in ranks for told in [process.communicate()[1]]]
 
 
 def wait_for_step(folder: Path, step: int, ranks: Processes) -> None:
     """Return when so many steps are logged."""
     metrics = folder / "metrics.jsonl"
     while not metrics.is_file() or len(metrics.read_text().splitlines()) < step:
-        assert all(process.poll() is None for process in ranks), ended(ranks)
+        assert all(process.poll() is None for process in ranks), "".join(process.told() for process in ranks)
         time.sleep(0.01)
 
 

@@ -36,23 +36,30 @@ def started(folder: Path, speech: Path, *overrides: str) -> subprocess.Popen[str
     )
 
 
-def ended(launch: subprocess.Popen[str]) -> str:
+def ended(launch: subprocess.Popen[str], folder: Path) -> str:
     """What a launch told; it ends well."""
-    told, _ = launch.communicate(timeout=300)
-    assert launch.returncode == 0, told
+    told, _ = launch.communicate(timeout=600)
+    assert launch.returncode == 0, told + logs(folder)
     return told
+
+
+def logs(folder: Path) -> str:
+    """All that the jobs of a launch wrote, to be shown when it fails."""
+    files = sorted(path for path in folder.rglob("*") if path.suffix in (".err", ".out", ".log"))
+    return "".join(f"\n--- {path.relative_to(folder)}\n{path.read_text(errors='replace')}" for path in files)
 
 
 def wait_for_step(folder: Path, launch: subprocess.Popen[str]) -> None:
     """Return when a step is logged."""
     metrics = folder / "metrics.jsonl"
     while not (metrics.is_file() and metrics.read_text()):
-        assert launch.poll() is None, launch.communicate()
+        assert launch.poll() is None, launch.communicate()[0] + logs(folder)
         time.sleep(0.02)
 
 
 def test_each_job_of_a_sweep_is_a_job_of_the_cluster(speech: Path, tmp_path: Path) -> None:
-    told = ended(started(tmp_path, speech, "experiment=slurm/sweep", "hydra/launcher=submitit_local", "seed=1,2"))
+    sweep = ("experiment=slurm/sweep", "hydra/launcher=submitit_local", "seed=1,2")
+    told = ended(started(tmp_path, speech, *sweep), tmp_path)
     (folder,) = (tmp_path / "runs" / "sweeps").iterdir()
     with (folder / "leaderboard.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -67,7 +74,7 @@ def test_a_job_whose_time_is_over_saves_and_goes_on_when_it_is_run_again(speech:
     launch = started(tmp_path, speech, *TRAIN, "hydra.run.dir=run", "trainer.iterations=60")
     wait_for_step(folder, launch)
     os.kill(int((folder / ".lock").read_text()), signal.SIGUSR2)
-    ended(launch)
+    ended(launch, folder)
     log = (folder / "train.log").read_text()
     stopped = re.search(r"SIGUSR2: quit.*Stopped at step (\d+)", log, re.DOTALL)
     assert stopped and f"Resumed from {checkpoints(folder)}/{stopped[1]} at step {stopped[1]}" in log

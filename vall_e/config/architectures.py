@@ -9,6 +9,8 @@ ARCHITECTURES = (
 ARCHITECTURES_NEED = {name: f"the {name} backbone" for name in ("mamba", "mamba2-hf", "mmfreelm")}
 GROUPED = ("llama", "mistral", "mixtral", "bitnet")
 """Those whose queries can share keys and values."""
+ATTENTION_DROPPING = ("llama", "mistral", "mixtral")
+"""Those whose dropout is that of attention."""
 MIXING = ("llama", "mixtral")
 """Those that can have several experts."""
 RECURRENT = ("retnet", "retnet-hf", "mamba2")

@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from .codec_evaluation import CodecEvaluationConfig
 from .codec_training import CodecTrainingConfig
 from .export import ExportConfig
 from .nearest import groups, options
@@ -188,6 +189,24 @@ APPS = {
             "out",
         ),
         root=CodecTrainingConfig,
+    ),
+    "evaluate_codec": App(
+        module="vall_e.evaluate_codec",
+        script="vall-e-evaluate-codec",
+        purpose="Measure how well codecs keep speech, how they use their codes, and how fast they are.",
+        examples=(
+            ("audio=recordings", "the built-in codec, by all metrics that are installed"),
+            ("audio=recordings speakers=[speaker_7] limit=100", "a hundred utterances of a speaker"),
+            (
+                "audio=recordings codecs=[builtin,runs/codec/codec.safetensors]",
+                "the built-in codec and one of your own",
+            ),
+            ("audio=recordings codecs=[builtin,encodec]", "with EnCodec; needs the extra encodec"),
+            ("audio=recordings metrics=[pesq,stoi,codebook_use]", "these alone; some need the extra codec-metrics"),
+            ("audio=recordings whisper=medium", "word errors by a larger Whisper, fetched once"),
+        ),
+        settings=tuple(f.name for f in fields(CodecEvaluationConfig)),
+        root=CodecEvaluationConfig,
     ),
     "export": App(
         module="vall_e.export",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from .architectures import ARCHITECTURES, ARCHITECTURES_NEED, GROUPED, MIXING, RECURRENT, RETENTIVE
+from .architectures import ARCHITECTURES, ARCHITECTURES_NEED, ATTENTION_DROPPING, GROUPED, MIXING, RECURRENT, RETENTIVE
 from .generations import FIRST_NEEDS, GENERATIONS, Generation, generation_problems
 from .model_experimental import ModelExperimentalConfig
 from .model_size import SIZES, ModelSize, model_size, size_problems
@@ -18,10 +18,14 @@ SEGMENTS = ("text", "prom", "resp", "lang", "level", "tone", "len")
 
 ATTENTIONS = (
     "auto", "eager", "default", "sdpa", "math", "mem_efficient", "flash_(sdpa)", "cudnn",
-    "flash_attention_2", "flash_attn", "flash_attn_v100", "fused_attn", "xformers", "sageattn",
+    "flex", "varlen", "flash_attention_2", "flash_attn", "flash_attn_v100", "fused_attn", "xformers", "sageattn",
 )  # fmt: skip
-ATTENTIONS_NEED = {name: f"the kernels of {name}" for name in ATTENTIONS[8:]}
-GPU_ATTENTIONS = ("mem_efficient", "cudnn", *ATTENTIONS_NEED)
+ATTENTIONS_NEED = {name: f"the kernels of {name}" for name in ATTENTIONS[12:]}
+VARLEN_ATTENTIONS = ("varlen", "flash_attention_2", "flash_attn")
+"""Kernels for sequences of several lengths end to end, in 16 bits: torch's own, and those of the package flash-attn."""
+GPU_ATTENTIONS = ("mem_efficient", "cudnn", *VARLEN_ATTENTIONS, *ATTENTIONS_NEED)
+BATCH_ATTENTIONS = ("flex", *VARLEN_ATTENTIONS)
+"""Those that attend to a whole packed batch in one call, and are meant for training on GPUs."""
 
 
 @dataclass(kw_only=True)
@@ -55,7 +59,11 @@ class ModelConfig:
     )
     frozen_params: list[str] = setting([], "Exact names of parameters that are not trained.")
     attention: str = setting(
-        "auto", "Attention kernel; auto lets torch choose.", allowed=ATTENTIONS, options_need=ATTENTIONS_NEED
+        "auto",
+        "Attention kernel; auto lets torch choose, one sequence after another. On GPUs flex, or in 16 bits varlen "
+        "(torch) and flash_attn (package flash-attn), attend to a whole batch in one call, which saves launches.",
+        allowed=ATTENTIONS,
+        options_need=ATTENTIONS_NEED,
     )
     dropout: float = setting(
         0.1, "Dropout in training: of attention in llama, mistral and mixtral, else of blocks.", at_least=0, below=1
@@ -107,6 +115,9 @@ class ModelConfig:
             yield f"experimental.retnet_layout={flags.retnet_layout} does not go with arch_type={arch}, allowed: new"
         if arch in RECURRENT and self.attention.lower() != "auto":
             yield f"attention={self.attention} does not go with arch_type={arch}, which has none, allowed: auto"
+        if self.attention.lower() == "varlen" and self.dropout and arch in ATTENTION_DROPPING:
+            lacking = f"dropout={self.dropout:g} does not go with attention={self.attention}, which has none"
+            yield f"{lacking}: set it 0, or attention=flex or flash_attn"
 
     def _level_problems(self) -> Iterator[str]:
         flags = self.experimental

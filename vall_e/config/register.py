@@ -10,6 +10,7 @@ from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, OmegaConf
 
 from .codec import CodecConfig
+from .codec_evaluation import CodecEvaluationConfig
 from .codec_training import CodecTrainingConfig
 from .dataset import DatasetConfig
 from .evaluation import EvaluationConfig
@@ -62,6 +63,7 @@ def register() -> None:
     for group in SCHEMAS:
         store.store(group="schema", name=group, node=root.get(group, SCHEMAS[group]), provider="vall_e")
     store.store(group="schema", name="config", node=root, provider="vall_e")
+    store.store(group="schema", name="codec_evaluation", node=CodecEvaluationConfig, provider="vall_e")
     store.store(group="schema", name="codec_training", node=CodecTrainingConfig, provider="vall_e")
     store.store(group="schema", name="export", node=ExportConfig, provider="vall_e")
     store.store(group="schema", name="plot", node=PlotConfig, provider="vall_e")

@@ -13,7 +13,7 @@ from .evaluation import EvaluationConfig
 from .hyperparameters import DEEPSPEED_OPTIMIZERS, DEEPSPEED_SCHEDULERS, TEACHING, HyperparametersConfig
 from .inference import InferenceConfig
 from .lora import LoraConfig
-from .model import GPU_ATTENTIONS, ModelConfig
+from .model import GPU_ATTENTIONS, VARLEN_ATTENTIONS, ModelConfig
 from .optimizations import OptimizationsConfig
 from .preparation import PreparationConfig
 from .setting import setting
@@ -90,6 +90,9 @@ class Config:
             yield f"device={self.device!r} is not allowed, allowed: auto, cpu, cuda, cuda:N"
         if self.device == "cpu" and self.model.attention.lower() in GPU_ATTENTIONS:
             yield f"model.attention={self.model.attention} does not go with device=cpu: it runs on GPUs alone"
+        if self.trainer.weight_dtype is WeightDtype.float32 and self.model.attention.lower() in VARLEN_ATTENTIONS:
+            precise = f"model.attention={self.model.attention} does not go with trainer.weight_dtype=float32"
+            yield f"{precise}: it computes in 16 bits, add trainer.weight_dtype=bfloat16 trainer.amp=true"
 
     def _task_problems(self) -> Iterator[str]:
         tasks = self.dataset.tasks

@@ -22,6 +22,8 @@ def hand_over(module: TrainedModule, cfg: Config, settings: dict[str, Any]) -> A
         import deepspeed
     except ImportError as error:
         raise MissingExtra("deepspeed", "deepspeed", "trainer.backend=deepspeed") from error
+    # Sums in shared memory, for inference alone; without a GPU DeepSpeed would compile them for half a minute.
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     if not dist.is_initialized():
         os.environ.setdefault("LOCAL_RANK", "0")  # DeepSpeed insists on it, in a single process, too
         dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)  # type: ignore[attr-defined]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests import forked
 from vall_e.config.conf_dir import conf_dir
 from vall_e.config.migration.old_file import read_old
 from vall_e.errors import ConfigError
@@ -19,8 +19,7 @@ REPOSITORY = Path(__file__).parents[3]
 
 def app(name: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if k != "HYDRA_FULL_ERROR"} | {"PYTHONPATH": str(REPOSITORY)}
-    command = [sys.executable, "-m", f"vall_e.{name}", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return forked.run(["-m", f"vall_e.{name}", *arguments], folder, environment)
 
 
 def test_an_import_prints_the_command_that_uses_it_and_the_command_works(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from functools import cache, cached_property
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from ..codec_evaluation import CodecEvaluationConfig
 from ..codec_training import CodecTrainingConfig
 from ..export import ExportConfig
 from ..lora import LoraConfig
@@ -19,7 +20,12 @@ from ..schema import Config
 from ..setting import Rule, shown
 
 WORDS = {int: "whole number", float: "number", bool: "true or false", str: "text", NoneType: "null", Any: "any value"}
-ALONE = {"train_codec": CodecTrainingConfig, "export": ExportConfig, "plot": PlotConfig}
+ALONE = {
+    "train_codec": CodecTrainingConfig,
+    "evaluate_codec": CodecEvaluationConfig,
+    "export": ExportConfig,
+    "plot": PlotConfig,
+}
 """Apps with a root of their own, whose settings are no settings of a run."""
 LINKED = re.compile(r"\$\{([\w.]+)\}")
 

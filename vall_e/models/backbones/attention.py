@@ -42,17 +42,22 @@ def shared(x: Tensor, heads: int, axis: int) -> Tensor:
     return x if x.shape[axis] == heads else x.repeat_interleave(heads // x.shape[axis], axis)
 
 
-def kernel(name: str, device: torch.device) -> AbstractContextManager[None]:
-    """The setting `model.attention` as a context; `auto` and `sdpa` let torch choose."""
+def check_device(name: str, device: torch.device) -> None:
+    """ConfigError if `model.attention` runs on GPUs alone and `device` is none."""
     if name in GPU_ATTENTIONS and device.type == "cpu":
         raise ConfigError(
-            f"model.attention={name} does not run on the CPU, allowed there: auto, sdpa, math, flash_(sdpa)"
+            f"model.attention={name} does not run on the CPU, allowed there: auto, sdpa, math, flash_(sdpa), flex"
         )
+
+
+def kernel(name: str, device: torch.device) -> AbstractContextManager[None]:
+    """The setting `model.attention` as a context; `auto` and `sdpa` let torch choose."""
+    check_device(name, device)
     return sdpa_kernel(KERNELS[name]) if name in KERNELS else nullcontext()
 
 
 class PackedAttention:
-    """Every sequence attends to itself alone, causally or in full."""
+    """Every sequence attends to itself alone, causally or in full; one after another."""
 
     def __init__(
         self, lengths: Sequence[int], causal: Sequence[bool], dropout: float = 0.0, name: str = "auto"

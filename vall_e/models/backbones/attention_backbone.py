@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from vall_e.config.model import ModelConfig
 
-from .attention import Attention, PackedAttention
+from .attention import Attention
+from .attention_choice import check_available, packed_attention
 from .backbone import Backbone
 from .kv_cache import KVCache
 
@@ -20,6 +21,7 @@ class AttentionBackbone(Backbone[Attention]):
 
     def __init__(self, cfg: ModelConfig, attention_dropout: float = 0.0) -> None:
         super().__init__(cfg)
+        check_available(cfg.attention)
         size = cfg.dimensions
         self.kv_heads = cfg.experimental.kv_heads or size.heads
         self.head_width = size.dim // size.heads
@@ -30,9 +32,9 @@ class AttentionBackbone(Backbone[Attention]):
         """See `Backbone`."""
         return self.layers
 
-    def packed(self, lengths: Sequence[int], causal: Sequence[bool]) -> PackedAttention:
+    def packed(self, lengths: Sequence[int], causal: Sequence[bool]) -> Attention:
         """See `Backbone`."""
-        return PackedAttention(lengths, causal, self.attention_dropout if self.training else 0.0, self.kernel)
+        return packed_attention(self.kernel, lengths, causal, self.attention_dropout if self.training else 0.0)
 
     def cache(self, places: int, like: Tensor) -> KVCache:
         """See `Backbone`."""

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from vall_e.atomic import replacing
 from vall_e.audio.codec import CodecIdentity
-from vall_e.config.model import GPU_ATTENTIONS, ModelConfig
+from vall_e.config.model import BATCH_ATTENTIONS, GPU_ATTENTIONS, ModelConfig
 from vall_e.config.weights_format import is_pickled
 from vall_e.errors import WeightsError
 from vall_e.models.lora.tensors import base_state_dict
@@ -101,9 +101,13 @@ def load_weights(path: Path, device: torch.device) -> LoadedWeights:
 
 
 def runnable(config: ModelConfig, device: torch.device) -> ModelConfig:
-    """The settings with an attention kernel that `device` has, which changes speed and not what is computed."""
-    absent = device.type == "cpu" and config.attention.lower() in GPU_ATTENTIONS
-    return replace(config, attention="auto") if absent else config
+    """The settings with an attention kernel for speaking on `device`, which changes speed and not what is computed.
+
+    Kernels for a batch in training would have to be there, and compiled.
+    """
+    name = config.attention.lower()
+    unfit = name in BATCH_ATTENTIONS or (device.type == "cpu" and name in GPU_ATTENTIONS)
+    return replace(config, attention="auto") if unfit else config
 
 
 def read_weights(path: Path) -> WeightsContent:

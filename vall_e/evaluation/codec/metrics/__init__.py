@@ -1,0 +1,1 @@
+"""Metrics of what a codec does to speech: one a file."""
