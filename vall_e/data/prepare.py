@@ -9,6 +9,7 @@ from vall_e.audio import open_codec
 from vall_e.audio.codec import Codec
 from vall_e.audio.speaker_encoder import SpeakerEncoder
 from vall_e.config.schema import Config
+from vall_e.device import choose_device
 from vall_e.errors import DataError
 from vall_e.text import Tokenizer
 
@@ -18,6 +19,7 @@ from .pipeline.joining import join
 from .pipeline.models import Models
 from .pipeline.report import PrepareReport, nothing_left
 from .pipeline.stored_codes import stored_codes
+from .pipeline.wave_encoder import WaveEncoder
 from .pipeline.whisper import Transcriber, WhisperTranscriber
 from .pipeline.workshop import Workshop
 from .recipes.corpus_entries import Manifest, ManifestEntry, read_corpus
@@ -26,6 +28,8 @@ __all__ = ["PART_SIZE", "PrepareReport", "prepare"]
 
 # An interruption costs at most this many utterances.
 PART_SIZE = 128
+
+GPU_BATCH_SECONDS = 120.0
 
 
 def prepare(
@@ -49,7 +53,8 @@ def prepare(
     codec = codec or _codec(cfg, manifest)
     if transcriber is None and settings.transcribe is not None:
         transcriber = WhisperTranscriber(settings.transcribe, cfg.device)
-    models = Models(codec, transcriber, SpeakerEncoder(settings.speaker_encoder, cfg.device))
+    encoder = WaveEncoder(codec, _batch_seconds(cfg))
+    models = Models(codec, encoder, transcriber, SpeakerEncoder(settings.speaker_encoder, cfg.device))
     workshop = Workshop(path, settings.shard, settings.shards)
     if settings.dry_run:
         with Job(settings, models, workshop, part_size) as job:
@@ -86,3 +91,9 @@ def _codec(cfg: Config, manifest: Manifest) -> Codec:
     if manifest.codec is not None and not cfg.preparation.similar_top_k:
         return stored_codes(cfg.audio_backend)
     return open_codec(cfg.audio_backend, cfg.codec, cfg.device)
+
+
+def _batch_seconds(cfg: Config) -> float:
+    if cfg.preparation.batch_seconds is not None:
+        return cfg.preparation.batch_seconds
+    return GPU_BATCH_SECONDS if choose_device(cfg.device).type == "cuda" else 0.0

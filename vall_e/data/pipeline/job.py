@@ -156,7 +156,7 @@ class Job:
         failed: list[tuple[int, Dropped]] = []
         pieces = [(piece, phonemes) for piece, _, phonemes in spoken]
         with StoreWriter(part, self.codec.identity) as writer:
-            made = encode_pieces(pieces, self.codec, self.cfg.duration_range, self.cfg.workers)
+            made = encode_pieces(pieces, self.models.encoder, self.cfg.duration_range, self.cfg.workers)
             for utterance, (_, mark, _) in zip(made, spoken, strict=True):
                 next(bar, None)
                 if isinstance(utterance, Dropped):
