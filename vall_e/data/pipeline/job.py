@@ -11,6 +11,7 @@ from vall_e.data.recipes.corpus_entries import ManifestEntry
 from vall_e.data.store.store_writer import StoreWriter
 
 from .encoding import encode_pieces
+from .features import FeatureStep
 from .fingerprint import fingerprints
 from .finished import FinishedWork
 from .journal import key_of
@@ -53,17 +54,19 @@ class Job:
         self.segmentation = Segmentation(cfg, workshop.journal("segment"), self.transcription)
         self.phonemisation = Phonemisation(workshop.journal("phonemise"))
         self.failures = workshop.journal("encode")
+        self.features = FeatureStep(cfg, models, workshop.folder / "features", workshop.writer, part_size)
         self.encoded = 0
         self._part_size = part_size
 
     def run(self, entries: Sequence[ManifestEntry]) -> None:
-        """All steps but the last two, each for everything that is not done."""
+        """All steps but the last, each for everything that is not done."""
         self.transcription.run(entries)
         self.segmentation.run(entries)
         pieces = [piece for entry in entries for piece in self.pieces(entry)]
         left = self.left(pieces)
         self.phonemisation.run([piece for piece, _ in left])
         self._encode(left, len(pieces))
+        self.features.run([mark for _, mark in self.outcome(entries).kept], self.finished)
 
     def pieces(self, entry: ManifestEntry) -> list[Piece]:
         """The pieces of a recording, none if it has none or they are not known yet."""
@@ -76,6 +79,7 @@ class Job:
         for step in (self.transcription, self.segmentation, self.phonemisation):
             step.journal.reload()
         self.failures.reload()
+        self.features.parts.reload()
 
     def outcome(self, entries: Sequence[ManifestEntry]) -> Outcome:
         """What became of recordings, in order."""

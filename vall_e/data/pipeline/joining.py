@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+import numpy as np
+
 from vall_e.data.recipes.corpus_entries import Manifest
 from vall_e.data.store.similar import write_similar
 from vall_e.data.store.similar_file import similar_path
@@ -13,11 +15,11 @@ from vall_e.errors import DataError
 from vall_e.text import Tokenizer
 
 from .job import Job, Marked, Outcome
-from .neighbours import similar_rows
 from .pack import pack
 from .phonemes import UnknownSymbols
 from .report import PrepareReport, earlier_report, nothing_left
 from .shard_files import pack_files
+from .similarity import similar_utterances
 
 log = logging.getLogger(__name__)
 
@@ -88,10 +90,15 @@ def _compare(job: Job, kept: Sequence[Marked], report: PrepareReport) -> None:
     is_kept = similar_path(report.path).is_file() and earlier_report(report.path).get("plan") == report.plan
     if is_kept or not job.cfg.similar_top_k:
         return
-    speakers, splits = [piece.speaker for piece, _ in kept], [piece.split for piece, _ in kept]
-    journal = job.workshop.journal("features")
-    found = similar_rows([mark for _, mark in kept], speakers, splits, job.finished, job.models, job.cfg, journal)
-    write_similar(report.path, *found)
+    marks, scratch = [mark for _, mark in kept], job.workshop.folder / "pack"
+    job.features.run(marks, job.finished)  # those that jobs with other settings have left
+    names = {name: number for number, name in enumerate(dict.fromkeys(piece.speaker for piece, _ in kept))}
+    speakers = np.array([names[piece.speaker] for piece, _ in kept])
+    training = np.array([piece.split == "training" for piece, _ in kept])
+    with job.features.parts.gathered(marks, scratch) as vectors:
+        write_similar(report.path, *similar_utterances(vectors, speakers, training, job.cfg.similar_top_k))
+        if job.workshop.alone():
+            job.features.parts.join(marks, vectors)
 
 
 def _count(kept: Sequence[Marked], report: PrepareReport, frame_rate: float) -> None:

@@ -14,8 +14,9 @@ from vall_e.errors import DataError
 
 from .journal import Journal
 
-PASSING = ("phonemise", "encode", "features", "parts", "pack")
-"""Steps whose results are in the dataset at the end. Transcripts and silences stay: a later run would miss them."""
+PASSING = ("phonemise", "encode", "parts", "pack")
+"""Steps whose results are in the dataset at the end. Transcripts, silences and vectors of sound stay: a later run would
+miss them."""
 
 
 class Workshop:
@@ -54,9 +55,13 @@ class Workshop:
                 if self._work is not None:
                     fcntl.flock(self._work, fcntl.LOCK_UN)
 
+    def alone(self) -> bool:
+        """Whether no other job is at work, and none begins until this one has ended."""
+        return self._work is not None and _alone(self._work)
+
     def clear(self) -> None:
         """Remove what the dataset holds now, unless another job is at work: the last of them does so."""
-        if self._work is None or not _alone(self._work):
+        if not self.alone():
             return
         for name in PASSING:
             shutil.rmtree(self.folder / name, ignore_errors=True)
