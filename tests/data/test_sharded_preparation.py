@@ -86,3 +86,20 @@ def test_a_dataset_in_several_files_is_the_same_and_only_changed_files_are_writt
     after = {path: path.stat().st_mtime_ns for path in (tmp_path / "s.h5.shards").iterdir()}
     assert len(after) == 3 and len(before.items() & after.items()) == 2
     assert rows(tmp_path / "s.h5") == rows(tmp_path / "one.h5")[:-1]
+
+
+def test_another_number_of_utterances_a_file_packs_anew_and_encodes_nothing(tmp_path: Path):
+    make_source(tmp_path / "c")
+    cfg = settings(tmp_path / "c", tmp_path / "s.h5")
+    prepare(settings(tmp_path / "c", tmp_path / "one.h5"), EnergyCodec())
+    folder = tmp_path / "s.h5.shards"
+    for each, files in ((5, 3), (4, 3), (12, 1), (0, 0), (7, 2), (0, 0)):
+        cfg.preparation.utterances_per_file = each
+        codec = EnergyCodec()
+        assert prepare(cfg, codec).utterances == 12
+        assert codec.encoded == (12 if (each, files) == (5, 3) else 0)
+        assert len(list(folder.glob("*"))) == files
+        assert rows(tmp_path / "s.h5") == rows(tmp_path / "one.h5")
+        with Store(tmp_path / "s.h5") as store:
+            assert len(store.info.shards) == files
+    assert not folder.exists()

@@ -18,7 +18,7 @@ from .job import Job, Marked, Outcome
 from .pack import pack
 from .phonemes import UnknownSymbols
 from .report import PrepareReport, earlier_report, nothing_left
-from .shard_files import pack_files
+from .shard_files import pack_files, remove_outdated
 from .similarity import similar_utterances
 
 log = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ def join(job: Job, manifest: Manifest, tokenizer: Tokenizer | None) -> PrepareRe
         if not outcome.kept:
             raise nothing_left(report, len(manifest.entries) + len(manifest.rejected))
         _pack(job, outcome.kept, report, tokenizer)
+        remove_outdated(report.path)
         _compare(job, outcome.kept, report)
         _count(outcome.kept, report, job.codec.identity.frame_rate)
         report.write()
@@ -63,7 +64,7 @@ def _pack(job: Job, kept: Sequence[Marked], report: PrepareReport, tokenizer: To
     marks, before = [mark for _, mark in kept], earlier_report(report.path)
     symbols = UnknownSymbols(tokenizer) if tokenizer is not None else None
     report.tokenizer = tokenizer.identity if tokenizer is not None else ""
-    if job.finished.store_holds(marks):
+    if job.finished.store_holds(marks, job.cfg.utterances_per_file):
         log.info("%s already holds all %d utterances: nothing to do", report.path, len(kept))
         if before.get("tokenizer") == report.tokenizer:
             report.unknown_symbols = before.get("unknown_symbols", {})
