@@ -272,7 +272,7 @@ def test_jobs_share_the_work_and_the_last_joins_it(tmp_path: Path):
         encoded.append((codec.encoded, report.missing, report.utterances))
     assert encoded == [(4, 8, 0), (4, 4, 0), (4, 0, 12)]
     assert [(u.id, u.codes.tolist()) for u in utterances(whole.path)] == before
-    assert sorted(path.name for path in whole.path.parent.iterdir()) == ["s.h5", "s.report.json"]
+    assert sorted(path.name for path in whole.path.parent.iterdir()) == ["s.h5", "s.h5.work", "s.report.json"]
 
 
 def test_what_jobs_have_done_serves_another_number_of_jobs(tmp_path: Path):
@@ -305,7 +305,7 @@ def test_what_a_job_of_another_number_of_jobs_has_made_stays_until_it_ends(tmp_p
         with pytest.raises(DataError, match="is being prepared by another process"):
             prepare(settings(tmp_path / "c", shards=2), EnergyCodec())
     assert prepare(cfg, EnergyCodec()).encoded == 0
-    assert not at_work.folder.exists()
+    assert [path.name for path in at_work.folder.iterdir()] == ["content"]
 
 
 def test_a_folder_that_cannot_lock_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

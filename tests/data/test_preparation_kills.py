@@ -178,6 +178,7 @@ def dies_after_replacing() -> None:
 
 
 STEPS: dict[str, Callable[[random.Random], Callable[[], None]]] = {
+    "content": lambda draw: lambda: dies_in_journal("content", draw.randrange(RECORDINGS)),
     "transcribe": lambda draw: lambda: dies_in_journal("transcribe", draw.randrange(RECORDINGS)),
     "segment": lambda draw: lambda: dies_in_journal("segment", draw.randrange(RECORDINGS)),
     "phonemise": lambda draw: lambda: dies_in_journal("phonemise", 1),
@@ -196,7 +197,12 @@ def test_a_kill_in_any_step_changes_nothing(corpus: Path, in_peace: dict[str, An
     assert killed(cfg, STEPS[step](random.Random(step)))
     run(cfg)
     assert content(tmp_path / "s.h5") == in_peace
-    assert {path.name for path in (tmp_path / "s.h5.work").iterdir()} == {"transcribe", "segment", "features"}
+    assert {path.name for path in (tmp_path / "s.h5.work").iterdir()} == {
+        "content",
+        "transcribe",
+        "segment",
+        "features",
+    }
 
 
 def test_kills_at_random_times_change_nothing(corpus: Path, in_peace: dict[str, Any], tmp_path: Path):

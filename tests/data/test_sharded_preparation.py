@@ -52,7 +52,7 @@ def test_jobs_side_by_side_make_the_dataset_of_one(tmp_path: Path, shards: int):
         job.join(60)
     assert [job.exitcode for job in jobs] == [0] * shards
     assert rows(tmp_path / "s.h5") == rows(tmp_path / "one.h5")
-    assert not (tmp_path / "s.h5.work").exists()
+    assert [path.name for path in (tmp_path / "s.h5.work").iterdir()] == ["content"]
 
 
 def test_a_multirun_over_shards_makes_the_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -67,7 +67,7 @@ def test_a_multirun_over_shards_makes_the_dataset(tmp_path: Path, monkeypatch: p
         GlobalHydra.instance().clear()
         HydraConfig.instance().cfg = None
     assert [name for name, _ in rows(tmp_path / "s.h5")] == [f"tone/s0/{n}" for n in range(4)]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["c", "runs", "s.h5", "s.report.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c", "runs", "s.h5", "s.h5.work", "s.report.json"]
 
 
 def test_a_dataset_in_several_files_is_the_same_and_only_changed_files_are_written(tmp_path: Path):

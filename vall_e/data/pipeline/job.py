@@ -10,6 +10,7 @@ from vall_e.config.preparation import PreparationConfig
 from vall_e.data.recipes.corpus_entries import ManifestEntry
 from vall_e.data.store.store_writer import StoreWriter
 
+from .contents import Contents
 from .encoding import encode_pieces
 from .features import FeatureStep
 from .fingerprint import fingerprints
@@ -50,16 +51,19 @@ class Job:
     ) -> None:
         self.cfg, self.models, self.codec, self.workshop = cfg, models, models.codec, workshop
         self.finished = FinishedWork(workshop.store, workshop.folder / "parts", workshop.writer)
-        self.transcription = Transcription(cfg, workshop.journal("transcribe"), models.transcriber)
-        self.segmentation = Segmentation(cfg, workshop.journal("segment"), self.transcription)
+        self.contents = Contents(workshop.journal("content"), cfg.workers)
+        self.transcription = Transcription(cfg, workshop.journal("transcribe"), models.transcriber, self.contents)
+        self.segmentation = Segmentation(cfg, workshop.journal("segment"), self.transcription, self.contents)
         self.phonemisation = Phonemisation(workshop.journal("phonemise"))
         self.failures = workshop.journal("encode")
         self.features = FeatureStep(cfg, models, workshop.folder / "features", workshop.writer, part_size)
+        self._steps = (self.contents, self.transcription, self.segmentation, self.phonemisation)
         self.encoded = 0
         self._part_size = part_size
 
     def run(self, entries: Sequence[ManifestEntry]) -> None:
         """All steps but the last, each for everything that is not done."""
+        self.contents.run(entries)
         self.transcription.run(entries)
         self.segmentation.run(entries)
         pieces = [piece for entry in entries for piece in self.pieces(entry)]
@@ -76,7 +80,7 @@ class Job:
     def reload(self) -> None:
         """Take in what other jobs have finished."""
         self.finished.reload()
-        for step in (self.transcription, self.segmentation, self.phonemisation):
+        for step in self._steps:
             step.journal.reload()
         self.failures.reload()
         self.features.parts.reload()
@@ -96,7 +100,7 @@ class Job:
 
     def plan(self, entries: Sequence[ManifestEntry]) -> str:
         """Equal for runs that are to give the same dataset."""
-        said = [[e.id, e.audio.size(), e.text, e.language, e.split, e.phonemes] for e in entries]
+        said = [[e.id, self.contents.of(e.audio), e.text, e.language, e.split, e.phonemes] for e in entries]
         how: list[object] = [self.cfg.transcribe, self.cfg.transcribe_all, self.cfg.slice_over, self.cfg.trim_silence]
         how += [
             self.cfg.silence_db,
@@ -112,18 +116,18 @@ class Job:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         self.finished.close()
-        for step in (self.transcription, self.segmentation, self.phonemisation):
+        for step in self._steps:
             step.journal.close()
         self.failures.close()
 
     def left(self, pieces: Sequence[Piece]) -> list[Marked]:
         """Pieces that are neither encoded nor found unusable by this run; failures of earlier ones are tried again."""
-        marked = zip(pieces, fingerprints(pieces, self.codec.identity), strict=True)
+        marked = zip(pieces, fingerprints(pieces, self.codec.identity, self.contents), strict=True)
         unfinished = [(piece, mark) for piece, mark in marked if mark not in self.finished]
         return [(piece, mark) for piece, mark in unfinished if not self.failures.is_new(f"{mark}")]
 
     def _judge(self, pieces: Sequence[Piece], result: Outcome) -> None:
-        for piece, mark in zip(pieces, fingerprints(pieces, self.codec.identity), strict=True):
+        for piece, mark in zip(pieces, fingerprints(pieces, self.codec.identity, self.contents), strict=True):
             phonemes = None if mark in self.finished else self.phonemisation.phonemes(piece)
             if mark in self.finished and (reason := self._out_of_range(piece, mark)):
                 result.dropped.append(Dropped(piece.id, reason))

@@ -15,8 +15,8 @@ from vall_e.errors import DataError
 from .journal import Journal
 
 PASSING = ("phonemise", "encode", "parts", "pack")
-"""Steps whose results are in the dataset at the end. Transcripts, silences and vectors of sound stay: a later run would
-miss them."""
+"""Steps whose results are in the dataset at the end. What stays would be missed by a later
+run: the contents of files, transcripts, silences, vectors of sound."""
 
 
 class Workshop:
