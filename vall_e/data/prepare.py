@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from vall_e.audio import open_codec
@@ -22,7 +21,8 @@ from .pipeline.stored_codes import stored_codes
 from .pipeline.wave_encoder import WaveEncoder
 from .pipeline.whisper import Transcriber, WhisperTranscriber
 from .pipeline.workshop import Workshop
-from .recipes.corpus_entries import Manifest, ManifestEntry, read_corpus
+from .recipes.corpus_entries import Manifest, read_corpus
+from .recipes.share import EVERYTHING, Share
 
 __all__ = ["PART_SIZE", "PrepareReport", "prepare"]
 
@@ -60,7 +60,7 @@ def prepare(
         with Job(settings, models, workshop, part_size) as job:
             return foresee(job, manifest)
     with workshop.claimed(), Job(settings, models, workshop, part_size) as job:
-        job.run(_share(manifest.entries, settings.shard, settings.shards))
+        job.run(manifest.entries)
         return join(job, manifest, tokenizer)
 
 
@@ -68,17 +68,14 @@ def _manifest(cfg: Config) -> Manifest:
     if cfg.dataset.source is None:
         raise DataError("dataset.source is not set: name a folder with recordings")
     path = Path(cfg.dataset.source)
-    manifest = read_corpus(path, cfg.dataset, cfg.preparation)
-    if not manifest.entries:
+    settings = cfg.preparation
+    share = EVERYTHING if settings.dry_run else Share(settings.shard, settings.shards)
+    manifest = read_corpus(path, cfg.dataset, settings, share)
+    if not manifest.entries and share.of == 1:
         report = PrepareReport(path=path)
         report.leave_out(manifest.rejected, [], [])
         raise nothing_left(report, len(manifest.rejected))
     return manifest
-
-
-def _share(entries: Sequence[ManifestEntry], shard: int, shards: int) -> Sequence[ManifestEntry]:
-    """A run of neighbours, so that joining goes through the parts of one job after those of another."""
-    return entries[len(entries) * shard // shards : len(entries) * (shard + 1) // shards]
 
 
 def _codec(cfg: Config, manifest: Manifest) -> Codec:

@@ -80,9 +80,6 @@ class Job:
     def reload(self) -> None:
         """Take in what other jobs have finished."""
         self.finished.reload()
-        for step in self._steps:
-            step.journal.reload()
-        self.failures.reload()
         self.features.parts.reload()
 
     def outcome(self, entries: Sequence[ManifestEntry]) -> Outcome:
@@ -98,18 +95,18 @@ class Job:
                 result.dropped.append(found)
         return result
 
-    def plan(self, entries: Sequence[ManifestEntry]) -> str:
-        """Equal for runs that are to give the same dataset."""
-        said = [[e.id, self.contents.of(e.audio), e.text, e.language, e.split, e.phonemes] for e in entries]
-        how: list[object] = [self.cfg.transcribe, self.cfg.transcribe_all, self.cfg.slice_over, self.cfg.trim_silence]
-        how += [
-            self.cfg.silence_db,
-            self.cfg.duration_range,
-            self.cfg.similar_top_k,
-            self.cfg.similar_by,
-            self.cfg.speaker_encoder,
-        ]
-        return key_of(said, how, asdict(self.codec.identity))
+    @property
+    def how(self) -> list[object]:
+        """The settings that a dataset depends on."""
+        cfg = self.cfg
+        steps: list[object] = [cfg.transcribe, cfg.transcribe_all, cfg.slice_over, cfg.trim_silence, cfg.silence_db]
+        steps += [cfg.duration_range, cfg.similar_top_k, cfg.similar_by, cfg.speaker_encoder]
+        return [*steps, asdict(self.codec.identity)]
+
+    def plan(self, entries: Sequence[ManifestEntry]) -> int:
+        """A number of recordings that are to give the same; those of several shares are added up, modulo 2**64."""
+        said = ([e.order, e.id, self.contents.of(e.audio), e.text, e.language, e.split, e.phonemes] for e in entries)
+        return sum(int(key_of(one)[:16], 16) for one in said) % 2**64
 
     def __enter__(self) -> Job:
         return self

@@ -15,7 +15,7 @@ from .artifact_pickle import load_artifact
 from .audio_source import Codes, OwnFile
 from .corpus import Corpus
 from .lines import read_short
-from .row import Found, Rejected, Row
+from .row import Elsewhere, Found, Rejected, Row
 
 CODECS = {".enc": "encodec", ".dac": "dac"}
 
@@ -54,7 +54,7 @@ def codec(corpus: Corpus) -> str:
 def rows(corpus: Corpus) -> Found:
     """A row for every code file; one without text is noise. `ID.json` beside it may hold its phonemes."""
     for path in corpus.with_suffix(*CODECS):
-        yield _row(corpus, path)
+        yield _row(corpus, path) if corpus.share.takes(path) else Elsewhere(str(path))
 
 
 def _row(corpus: Corpus, path: PurePosixPath) -> Row | Rejected:
