@@ -23,7 +23,7 @@ import torch
 from vall_e.config.dataset import DatasetConfig
 from vall_e.config.preparation import PreparationConfig
 from vall_e.config.schema import Config
-from vall_e.data.pipeline import journal, pack
+from vall_e.data.pipeline import journal, judgement, pack
 from vall_e.data.pipeline.report import report_path
 from vall_e.data.prepare import prepare
 from vall_e.data.store.column_writer import ColumnFileWriter
@@ -168,6 +168,10 @@ def dies_among_vectors(calls: int) -> None:
     ColumnFileWriter.commit = commit  # type: ignore[method-assign]
 
 
+def dies_before_judging() -> None:
+    judgement.replacing = lambda _: die()  # type: ignore[assignment]
+
+
 def dies_before_replacing() -> None:
     pack.os.replace = lambda *_: die()  # type: ignore[assignment]
 
@@ -185,6 +189,7 @@ STEPS: dict[str, Callable[[random.Random], Callable[[], None]]] = {
     "encode": lambda draw: lambda: dies_in_store("parts", draw.randrange(2 * RECORDINGS)),
     "features": lambda draw: lambda: dies_among_vectors(draw.randrange(2 * RECORDINGS // 3)),
     "vectors joined": lambda _: lambda: dies_among_vectors(-(-2 * RECORDINGS // 3)),
+    "judge": lambda _: dies_before_judging,
     "pack": lambda draw: lambda: dies_in_store("pack", draw.randrange(2 * RECORDINGS)),
     "before it appears": lambda draw: dies_before_replacing,
     "after it appeared": lambda draw: dies_after_replacing,

@@ -7,6 +7,7 @@ from pathlib import Path
 from vall_e.audio import open_codec
 from vall_e.audio.codec import Codec
 from vall_e.audio.speaker_encoder import SpeakerEncoder
+from vall_e.config.codec import AUDIO_BACKENDS_NEED
 from vall_e.config.schema import Config
 from vall_e.device import choose_device
 from vall_e.errors import DataError
@@ -80,6 +81,11 @@ def _manifest(cfg: Config) -> Manifest:
 
 def _codec(cfg: Config, manifest: Manifest) -> Codec:
     """The codec of the settings; for codes that are there already its name and sizes do."""
+    if manifest.codec in AUDIO_BACKENDS_NEED:
+        raise DataError(
+            f"dataset.source={cfg.dataset.source} holds codes of {manifest.codec}, a codec that is not here to train "
+            "or speak with: prepare the recordings that they were made of"
+        )
     if manifest.codec is not None and cfg.audio_backend.name != manifest.codec:
         raise DataError(
             f"dataset.source={cfg.dataset.source} holds codes of {manifest.codec}, but audio_backend="
