@@ -33,7 +33,7 @@ def join(job: Job, manifest: Manifest, tokenizer: Tokenizer | None) -> PrepareRe
         found = judged(job, manifest)
         report = _report(job, manifest, found)
         if report.missing:
-            log.info("%s: %d utterances are left to other jobs; the last joins them", report.path, report.missing)
+            log.info("%s: %d recordings are left to other jobs; the last joins them", report.path, report.missing)
             return report
         if not found.kept:
             raise nothing_left(report, manifest.rows)
