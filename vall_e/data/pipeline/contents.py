@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,10 +43,12 @@ class Contents:
 
 
 def _key(file: Path) -> str:
-    """The state of a file; "" if it cannot be reached."""
+    """The state of a file; "" if it cannot be reached, or is no file: a pipe would never end."""
     try:
         found = file.stat()
     except (OSError, ValueError):
+        return ""
+    if not stat.S_ISREG(found.st_mode):
         return ""
     return key_of("content", str(file.absolute()), found.st_size, found.st_mtime_ns)
 
