@@ -81,8 +81,8 @@ class SpeechDataset:
 
     def samples(self, keys: Sequence[Key]) -> list[Sample]:
         """The samples of several keys."""
-        # One kind of work for all of them, then the next: that is a quarter faster than one sample after the other,
-        # as the instructions of each kind stay in the processor's cache.
+        # One kind of work for all of them, then the next: that is faster than one sample after the other, as the
+        # instructions of each kind stay in the processor's cache.
         begun = [self._begun(epoch, index) for epoch, index in keys]
         told = [self.store.utterance(self.row(index)) for _, index in keys]
         return [

@@ -85,6 +85,7 @@ class Loader:
         """End the worker processes; the next batch starts them again."""
         self._ahead = None
         self._end_workers()
+        self._end_workers = _nothing
 
     def _keys(self) -> Iterator[list[Key]]:
         """The batches of this rank."""
