@@ -8,7 +8,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,7 +18,7 @@ import numpy as np
 import torch.utils.data
 
 from benchmarks.compression import compare_layouts
-from benchmarks.reading import CODEC, GroupRows, Speech, StoreRows
+from benchmarks.reading import CODEC, GroupRows, Speech
 from vall_e.config.dataset import DatasetConfig
 from vall_e.config.model import ModelConfig
 from vall_e.config.schema import Config
@@ -33,9 +33,9 @@ RESET_PEAK = "5"
 """What Linux takes as the order to forget the peak of memory so far."""
 
 
-def open_dataset(path: Path) -> SpeechDataset:
-    """All utterances of a store, with prompts of 3 to 6 s."""
-    cfg = DatasetConfig(validate=False, prompt_max_samples=PROMPTS)
+def open_dataset(path: Path, task: str = "tts") -> SpeechDataset:
+    """All utterances of a store, with prompts of 3 to 6 s where the task has any."""
+    cfg = DatasetConfig(validate=False, prompt_max_samples=PROMPTS, tasks_list=[task])
     return SpeechDataset(path, cfg, open_tokenizer(None, None), "training", CODEC.frame_rate, 0)
 
 
@@ -69,23 +69,26 @@ class Speed:
     processor: float
 
 
-def speed(dataset: torch.utils.data.Dataset[Any], keys: Sequence[Any], workers: int) -> Speed:
-    """How fast a loader hands out items, its start and the batches that workers make ahead left out."""
+def group_batches(dataset: GroupRows, rows: Sequence[int], workers: int) -> Iterator[Sequence[Any]]:
+    """Batches of rows of a file of groups, as torch's loader makes them and hands them over."""
     loader = torch.utils.data.DataLoader(
         dataset,
         batch_size=BATCH,
-        sampler=keys,
+        sampler=rows,
         num_workers=workers,
         collate_fn=list,
         multiprocessing_context="fork" if workers else None,
     )
-    batches = iter(loader)
-    ahead = 2 * workers + 1
-    for _ in range(ahead):
+    return iter(loader)
+
+
+def speed(batches: Iterator[Sequence[Any]], workers: int, count: int) -> Speed:
+    """How fast samples come, their start and the batches that workers make ahead left out."""
+    for _ in range(2 * workers + 1):
         next(batches)
-    processes = [os.getpid(), *(worker.pid for worker in getattr(batches, "_workers", ()))]
+    processes = [os.getpid(), *(one.pid for one in multiprocessing.active_children() if one.pid)]
     spent, began = processor_seconds(processes), time.perf_counter()
-    items = sum(len(batch) for batch in islice(batches, len(loader) - 2 * ahead))
+    items = sum(len(batch) for batch in islice(batches, count // BATCH))
     took, used = time.perf_counter() - began, processor_seconds(processes) - spent
     return Speed(items / took, items / used)
 
@@ -96,23 +99,24 @@ def processor_seconds(processes: Sequence[int]) -> float:
     return sum(int(one[11]) + int(one[12]) for one in stats) / os.sysconf("SC_CLK_TCK")
 
 
-def compare_reading(folder: Path, count: int, repeats: int) -> None:
-    """Print how much faster utterances and samples are read than from a group each, by number of workers."""
-    speech = Speech(count, max(1, count // 100), (150, 600))
+def compare_reading(folder: Path, count: int, each: int, repeats: int, *, metadata: bool) -> None:
+    """Print how much faster utterances and samples are read than from a group each, by number of workers. Speakers
+    have about `each` utterances."""
+    speech = Speech(count, max(1, count // each), (150, 600))
     store, groups = speech.write_store(folder / "store.h5"), speech.write_groups(folder / "groups.h5")
     print(f"{count} utterances: store {megabytes(store)}, group an utterance {megabytes(groups)}")
     draw = np.random.default_rng(1)
-    pairs: dict[str, tuple[Any, Any, bool]] = {
-        "utterances": (StoreRows(store), GroupRows(groups, speech), False),
-        "samples": (open_dataset(store), GroupRows(groups, speech, PROMPTS), True),
-    }
-    for what, (ours, theirs, sampled) in pairs.items():
+    for what, task, prompts in (("utterances", "stt", 0), ("samples", "tts", PROMPTS)):
+        rows = GroupRows(groups, speech, prompts, speech.metadata() if metadata else ())
+        dataset = open_dataset(store, task)
         for workers in (0, 2, 4):
             found = []
             for _ in range(repeats):
-                rows = draw.integers(0, count, 24_000).tolist()
-                slow = speed(theirs, rows[:1600], workers)
-                found.append((speed(ours, [(0, row) for row in rows] if sampled else rows, workers), slow))
+                drawn = draw.integers(0, count, 1600 + BATCH * (2 * workers + 1)).tolist()
+                slow = speed(group_batches(rows, drawn, workers), workers, 1600)
+                loader = open_loader(dataset, DatasetConfig(workers=workers, validate=False), BATCH, 0)
+                found.append((speed(loader, workers, 24_000), slow))
+                loader.close()
             report(f"{what} with {workers} workers", found)
 
 
@@ -159,6 +163,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--million", type=int, default=1_000_000, help="utterances of the large dataset")
     parser.add_argument("--count", type=int, default=5_000, help="utterances to read at random")
+    parser.add_argument("--each", type=int, default=100, help="of them by every speaker, about")
+    parser.add_argument("--metadata", action="store_true", help="groups: read a speaker's JSON for every prompt")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--size", default="full", help="model of the training step")
     parser.add_argument("--steps", type=int, default=3)
@@ -170,7 +176,7 @@ def main() -> None:
         if "layouts" in told.parts:
             compare_layouts(folder)
         if "reading" in told.parts:
-            compare_reading(folder, told.count, told.repeats)
+            compare_reading(folder, told.count, told.each, told.repeats, metadata=told.metadata)
         if "step" in told.parts:
             share_waiting(folder, told.size, told.steps, told.batch_size)
         if "million" in told.parts:

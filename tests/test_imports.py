@@ -63,7 +63,7 @@ def _visited(node: ast.AST, module_level_only: bool) -> Iterator[ast.AST]:
 def level_of(name: str) -> str | None:
     """`models` of `vall_e.models.layout`, `apps` of `vall_e.train`, None of what every level may import."""
     parts = name.split(".")
-    if parts[0] != "vall_e" or len(parts) < 2 or parts[1] in ("errors", "atomic", "device", "precision"):
+    if parts[0] != "vall_e" or len(parts) < 2 or parts[1] in ("errors", "atomic", "device", "page", "precision"):
         return None
     return parts[1] if (PACKAGE / parts[1]).is_dir() and parts[-1] != "__main__" else "apps"
 

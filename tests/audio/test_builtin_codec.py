@@ -103,3 +103,12 @@ def test_garbage_is_refused(tmp_path: Path) -> None:
     (tmp_path / "garbage.safetensors").write_bytes(b"garbage" * 99)
     with pytest.raises(AudioError, match="not weights of the built-in codec"):
         BuiltinCodec(tmp_path / "garbage.safetensors", CPU)
+
+
+def test_clips_of_a_batch_are_encoded_as_each_would_be_alone(codec: BuiltinCodec, speech: Wave) -> None:
+    samples = [48_000, 1, 319, 640, 1279, 1281, 24_001, 9_600, 47_999, 47_681]
+    waves = [torch.from_numpy(speech[-n:].copy()) for n in samples]
+    alone = [codec.encode(wave) for wave in waves]
+    assert [a.equal(b) for a, b in zip(codec.encode_batch(waves), alone, strict=True)] == [True] * len(samples)
+    assert codec.encode_batch(waves[3:4])[0].equal(alone[3])
+    assert codec.encode(waves[0]).equal(alone[0])

@@ -35,6 +35,17 @@ def test_speech_becomes_codes_and_a_wave_again(folder: Path, samples: int) -> No
     assert codec.decode(codes[:0]).shape == (0,)
 
 
+@pytest.mark.parametrize("shortest", [2_560, 319])
+def test_clips_of_a_batch_are_encoded_as_each_would_be_alone(folder: Path, shortest: int) -> None:
+    codec = open_codec(AudioBackend.encodec, CodecConfig(path=str(folder)), "cpu")
+    draw = torch.Generator().manual_seed(0)
+    samples = [24_000, shortest, 2_561, 2_599, 2_879, 23_999, 12_345, 12_346, 12_350]
+    waves = [torch.rand(n, generator=draw) - 0.5 for n in samples]
+    alone = [codec.encode(wave) for wave in waves]
+    assert [a.equal(b) for a, b in zip(codec.encode_batch(waves), alone, strict=True)] == [True] * len(samples)
+    assert codec.encode(waves[0]).equal(alone[0])
+
+
 def test_latents_are_what_the_codes_stand_for(folder: Path) -> None:
     codec = open_codec(AudioBackend.encodec, CodecConfig(path=str(folder)), "cpu")
     codes = codec.encode(torch.rand(3_200, generator=torch.Generator().manual_seed(0)) - 0.5)

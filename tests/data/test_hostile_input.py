@@ -37,7 +37,7 @@ def test_two_hundred_hostile_inputs_are_named_and_the_good_ones_arrive(tmp_path:
     reasons = "\n".join(reason for _, reason in report.dropped)
     for said in ("is cut short", "not finite", "40 channels", "10000000 samples a second", "leads out of the folder"):
         assert said in reasons
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus", "s.h5", "s.report.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus", "s.h5", "s.h5.work", "s.report.json"]
 
 
 def test_hostile_tables_are_named_line_by_line(tmp_path: Path):

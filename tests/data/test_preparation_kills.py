@@ -23,9 +23,10 @@ import torch
 from vall_e.config.dataset import DatasetConfig
 from vall_e.config.preparation import PreparationConfig
 from vall_e.config.schema import Config
-from vall_e.data.pipeline import journal, pack
+from vall_e.data.pipeline import journal, judgement, pack
 from vall_e.data.pipeline.report import report_path
 from vall_e.data.prepare import prepare
+from vall_e.data.store.column_writer import ColumnFileWriter
 from vall_e.data.store.store_writer import StoreWriter
 
 from .heard import BurstTranscriber, bursts, record
@@ -152,6 +153,25 @@ def dies_in_store(folder: str, calls: int) -> None:
     StoreWriter.append = append  # type: ignore[method-assign]
 
 
+def dies_among_vectors(calls: int) -> None:
+    """The process dies while it writes a file of vectors."""
+    whole = ColumnFileWriter.commit
+
+    def commit(self: ColumnFileWriter, *arguments: Any) -> None:
+        nonlocal calls
+        if "vectors" in self.columns:
+            calls -= 1
+            if calls < 0:
+                die()
+        whole(self, *arguments)
+
+    ColumnFileWriter.commit = commit  # type: ignore[method-assign]
+
+
+def dies_before_judging() -> None:
+    judgement.replacing = lambda _: die()  # type: ignore[assignment]
+
+
 def dies_before_replacing() -> None:
     pack.os.replace = lambda *_: die()  # type: ignore[assignment]
 
@@ -162,11 +182,14 @@ def dies_after_replacing() -> None:
 
 
 STEPS: dict[str, Callable[[random.Random], Callable[[], None]]] = {
+    "content": lambda draw: lambda: dies_in_journal("content", draw.randrange(RECORDINGS)),
     "transcribe": lambda draw: lambda: dies_in_journal("transcribe", draw.randrange(RECORDINGS)),
     "segment": lambda draw: lambda: dies_in_journal("segment", draw.randrange(RECORDINGS)),
     "phonemise": lambda draw: lambda: dies_in_journal("phonemise", 1),
     "encode": lambda draw: lambda: dies_in_store("parts", draw.randrange(2 * RECORDINGS)),
-    "features": lambda draw: lambda: dies_in_journal("features", draw.randrange(2 * RECORDINGS)),
+    "features": lambda draw: lambda: dies_among_vectors(draw.randrange(2 * RECORDINGS // 3)),
+    "vectors joined": lambda _: lambda: dies_among_vectors(-(-2 * RECORDINGS // 3)),
+    "judge": lambda _: dies_before_judging,
     "pack": lambda draw: lambda: dies_in_store("pack", draw.randrange(2 * RECORDINGS)),
     "before it appears": lambda draw: dies_before_replacing,
     "after it appeared": lambda draw: dies_after_replacing,
@@ -179,7 +202,12 @@ def test_a_kill_in_any_step_changes_nothing(corpus: Path, in_peace: dict[str, An
     assert killed(cfg, STEPS[step](random.Random(step)))
     run(cfg)
     assert content(tmp_path / "s.h5") == in_peace
-    assert {path.name for path in (tmp_path / "s.h5.work").iterdir()} == {"transcribe", "segment"}
+    assert {path.name for path in (tmp_path / "s.h5.work").iterdir()} == {
+        "content",
+        "transcribe",
+        "segment",
+        "features",
+    }
 
 
 def test_kills_at_random_times_change_nothing(corpus: Path, in_peace: dict[str, Any], tmp_path: Path):

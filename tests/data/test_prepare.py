@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from vall_e.data.pipeline import contents
 from vall_e.data.prepare import prepare
 from vall_e.data.store.store import Store
 from vall_e.errors import DataError
@@ -54,7 +55,7 @@ def test_a_store_holds_every_line_of_the_manifest(tmp_path: Path):
     assert len(utterances[0].codes) == 50
     assert np.all(np.diff(utterances[0].codes[:, 0]) >= -1)
     assert all(u.phonemes and u.phonemes != u.text for u in utterances)
-    assert set((tmp_path / "out").iterdir()) == {report.path, tmp_path / "out/s.report.json"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"s.h5", "s.report.json", "s.h5.work"}
 
 
 @pytest.mark.parametrize("calls", [0, 1, 4, 7, 11])
@@ -74,7 +75,7 @@ def test_a_killed_preparation_goes_on_and_gives_the_same_store(tmp_path: Path, c
     report = prepare(cfg, codec, part_size=3)
     assert codec.encoded == report.encoded == 12 - calls // 2 * 2
     assert_same_store(tmp_path / "s.h5", tmp_path / "whole.h5")
-    assert not (tmp_path / "s.h5.work").exists()
+    assert [path.name for path in (tmp_path / "s.h5.work").iterdir()] == ["content"]
 
 
 def test_an_error_of_the_codec_keeps_what_is_finished(tmp_path: Path):
@@ -120,6 +121,43 @@ def test_only_changed_lines_are_made_again_and_removed_lines_leave(tmp_path: Pat
     report = prepare(cfg, EnergyCodec())
     assert (report.encoded, report.utterances) == (1, 11)
     assert Store(report.path).utterance(1).text == "Another sentence."
+
+
+def test_a_recording_of_the_same_size_that_was_made_anew_is_encoded_again(tmp_path: Path):
+    lines = make_source(tmp_path)
+    cfg = config(tmp_path, tmp_path / "s.h5")
+    prepare(cfg, EnergyCodec())
+    recording = tmp_path / lines[2]["path"]
+    content = bytearray(recording.read_bytes())
+    content[-4_000:] = bytes(4_000)
+    recording.write_bytes(content)
+    report = prepare(cfg, EnergyCodec())
+    assert (report.encoded, report.utterances) == (1, 12)
+    with Store(report.path) as store:
+        assert not store.codes(2)[-12:, 0].any()
+
+
+def test_a_recording_that_was_touched_or_copied_is_not_encoded_again(tmp_path: Path):
+    lines = make_source(tmp_path / "c")
+    cfg = config(tmp_path / "c", tmp_path / "s.h5")
+    prepare(cfg, EnergyCodec())
+    os.utime(tmp_path / "c" / lines[2]["path"], ns=(1, 1))
+    (tmp_path / "c").rename(tmp_path / "moved")
+    report = prepare(config(tmp_path / "moved", tmp_path / "s.h5"), EnergyCodec())
+    assert (report.encoded, report.utterances) == (0, 12)
+
+
+def test_contents_are_not_read_again_in_vain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    lines = make_source(tmp_path)
+    cfg = config(tmp_path, tmp_path / "s.h5")
+    prepare(cfg, EnergyCodec())
+    read = list[str]()
+    monkeypatch.setattr(contents, "_digest", lambda file: read.append(file.name) or "0" * 24)
+    prepare(cfg, EnergyCodec())
+    assert not read
+    os.utime(tmp_path / lines[1]["path"], ns=(1, 1))
+    prepare(cfg, EnergyCodec())
+    assert read == ["1.wav"]
 
 
 def test_another_codec_makes_everything_again(tmp_path: Path):

@@ -205,6 +205,9 @@ def test_codes_of_another_codec_are_refused(tmp_path: Path):
     write(tmp_path / "data/a.dac", artifact(text="Hi."))
     with pytest.raises(DataError, match="dac and encodec: import one at a time"):
         prepare(cfg)
+    (tmp_path / "data/a.enc").unlink()
+    with pytest.raises(DataError, match=r"holds codes of dac, a codec that is not here .*: prepare the recordings"):
+        prepare(cfg)
 
 
 def test_the_hdf5_layout_becomes_a_dataset(tmp_path: Path):

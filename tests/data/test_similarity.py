@@ -23,7 +23,7 @@ from vall_e.data.prepare import prepare
 from vall_e.data.store.store import Store
 from vall_e.errors import AudioError, ConfigError
 
-from .tones import EnergyCodec, make_source
+from .tones import EnergyCodec, make_source, write_manifest
 
 
 def angles(*degrees: float) -> np.ndarray:
@@ -110,11 +110,17 @@ def test_x_vectors_of_a_speaker_encoder(tmp_path: Path):
         AcousticVectors(codec, "speaker", SpeakerEncoder(str(tmp_path / "nowhere"), "cpu")).vector(codes)
 
 
-def test_a_dataset_is_given_similar_utterances(tmp_path: Path):
-    class LatentEnergies(EnergyCodec):
-        def latents(self, codes: torch.Tensor) -> torch.Tensor:
-            return torch.stack([codes[:, 0].float(), torch.full((len(codes),), 100.0)], dim=1)
+class LatentEnergies(EnergyCodec):
+    """Vectors that go round with loudness; those made are counted in `compared`."""
 
+    compared = 0
+
+    def latents(self, codes: torch.Tensor) -> torch.Tensor:
+        self.compared += 1
+        return torch.stack([codes[:, 0].float(), torch.full((len(codes),), 100.0)], dim=1)
+
+
+def test_a_dataset_is_given_similar_utterances(tmp_path: Path):
     make_source(tmp_path / "c", speakers=2)
     cfg = Config(
         dataset=DatasetConfig(source=str(tmp_path / "c"), hdf5_name=str(tmp_path / "s.h5")),
@@ -134,6 +140,50 @@ def test_a_dataset_is_given_similar_utterances(tmp_path: Path):
     prepare(cfg, LatentEnergies())
     with Store(report.path) as store:
         assert [store.similar(row).tolist() for row in range(len(store))] == [rows[:1] for rows in found]
+
+
+def similar_rows(path: Path) -> list[list[int]]:
+    with Store(path) as store:
+        return [store.similar(row).tolist() for row in range(len(store))]
+
+
+def test_each_job_compares_its_share_and_a_later_run_what_is_new(tmp_path: Path):
+    lines = make_source(tmp_path / "c", speakers=2)
+    cfg = Config(
+        dataset=DatasetConfig(source=str(tmp_path / "c"), hdf5_name=str(tmp_path / "s.h5")),
+        preparation=PreparationConfig(similar_top_k=2, shards=2),
+    )
+    jobs = [LatentEnergies() for _ in range(2)]
+    for cfg.preparation.shard, codec in enumerate(jobs):
+        prepare(cfg, codec, part_size=3)
+    assert [codec.compared for codec in jobs] == [codec.encoded for codec in jobs]
+    assert sum(codec.compared for codec in jobs) == 8
+
+    cfg.preparation.shards, cfg.preparation.shard = 1, 0
+    lines[3]["text"] = "Another sentence."
+    write_manifest(tmp_path / "c", lines[1:])
+    codec = LatentEnergies()
+    prepare(cfg, codec)
+    assert codec.compared == codec.encoded == 1
+    cfg.dataset.hdf5_name = str(tmp_path / "whole.h5")
+    prepare(cfg, LatentEnergies())
+    assert similar_rows(tmp_path / "s.h5") == similar_rows(tmp_path / "whole.h5")
+
+
+def test_vectors_that_are_damaged_are_made_again(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    lines = make_source(tmp_path / "c", speakers=2)
+    cfg = Config(
+        dataset=DatasetConfig(source=str(tmp_path / "c"), hdf5_name=str(tmp_path / "s.h5")),
+        preparation=PreparationConfig(similar_top_k=2),
+    )
+    prepare(cfg, LatentEnergies())
+    (part,) = (tmp_path / "s.h5.work/features").rglob("*.h5")
+    part.write_bytes(part.read_bytes()[:2_000])
+    write_manifest(tmp_path / "c", lines[1:])
+    codec = LatentEnergies()
+    prepare(cfg, codec)
+    assert (codec.encoded, codec.compared) == (0, 7)
+    assert str(part) in caplog.text
 
 
 def test_a_speaker_of_many_utterances_is_compared_in_bounded_memory():

@@ -15,7 +15,7 @@ from vall_e.config.evaluation import EvaluationConfig
 from vall_e.config.model import ModelConfig
 from vall_e.config.sampling import SamplingConfig
 from vall_e.evaluation.evaluator import Evaluator
-from vall_e.evaluation.writing_down import distance, write_down
+from vall_e.evaluation.writing_down import write_down
 from vall_e.models.draws import draw_input
 from vall_e.models.vall_e import VallE
 from vall_e.text import NaiveTokenizer, open_tokenizer
@@ -24,14 +24,6 @@ from .speech import TINY, Parrot, Speech, targets
 
 TOKENIZER = open_tokenizer(None, None)
 SHORT = EvaluationConfig(batch_size=2, kwargs=SamplingConfig(max_duration=8))
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "errors"),
-    [("", "", 0), ("abc", "", 3), ("", "ab", 2), ("kitten", "sitting", 3), ("abc", "abc", 0), ("ab", "ba", 2)],
-)
-def test_errors_are_the_fewest_changes(one: str, other: str, errors: int) -> None:
-    assert distance(one, other) == errors
 
 
 @pytest.fixture(scope="module")
@@ -88,9 +80,9 @@ def test_an_evaluation_tells_how_much_was_misheard(tmp_path: Path, codec: Codec,
     parrot = Parrot(targets([*said, wrong]))
     passes = {"subtrain": said, "val": [wrong]}
     found = Evaluator(codec, SHORT, 0, parrot, tokenizer=TOKENIZER).evaluate(learnt, passes, tmp_path, 7)
-    errors = distance("ɡʊd iːvnɪŋ", "ɡʊd mɔːnɪŋ")
+    # m for i, ɔ for ː and ː for v.
     assert found.metrics["subtrain.phoneme_error_rate"] == 0
-    assert found.metrics["val.phoneme_error_rate"] == pytest.approx(errors / len("ɡʊd iːvnɪŋ"))
+    assert found.metrics["val.phoneme_error_rate"] == pytest.approx(3 / len("ɡʊd iːvnɪŋ"))
     kept = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
     assert kept["passes"]["val"]["samples"][0]["written"]["written"] == "ɡʊd mɔːnɪŋ"
     page = found.page.read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from tokenizers.models import BPE
 from tokenizers.processors import TemplateProcessing
 
 from vall_e.errors import TextError
-from vall_e.text import IpaTokenizer, NaiveTokenizer, open_tokenizer
+from vall_e.text import IpaTokenizer, NaiveTokenizer, open_tokenizer, word_ids
 
 IPA = open_tokenizer(None, None)
 NAIVE = open_tokenizer("naive", None)
@@ -54,6 +54,61 @@ def test_decoding_gives_back_what_was_encoded(phonemes):
 
 def test_frequent_sequences_are_one_token():
     assert len(IPA.encode("ðə wˈɜːld")) - 2 < len("ðə wˈɜːld")
+
+
+PHONEMES = st.lists(st.sampled_from([*SYMBOLS, " ", " ", " ", "☃", "<mask>", "<unk>", "</eos>", "<"])).map("".join)
+
+
+@given(PHONEMES)
+def test_word_by_word_gives_the_ids_of_the_library(phonemes):
+    assert IPA.encode(phonemes) == HuggingFaceTokenizer.from_str(IPA.json).encode(phonemes).ids
+
+
+@pytest.fixture(scope="module", params=[False, True])
+def fusing(request, tmp_path_factory):
+    """A tokenizer.json that makes one id of unknown symbols in a row, or not."""
+    content = json.loads(foreign(tmp_path_factory.mktemp("foreign") / "tokenizer.json").read_text())
+    content["model"]["fuse_unk"] = request.param
+    return json.dumps(content)
+
+
+@given(phonemes=PHONEMES)
+def test_word_by_word_gives_the_ids_of_the_library_for_other_files(fusing, phonemes):
+    tokenizer, whole = IpaTokenizer(Path("foreign"), fusing), HuggingFaceTokenizer.from_str(fusing)
+    assert tokenizer.encode(phonemes) == whole.encode(phonemes).ids
+
+
+def test_words_beyond_those_kept_get_the_same_ids(monkeypatch):
+    monkeypatch.setattr(word_ids, "MOST_WORDS", 3)
+    tokenizer, text = IpaTokenizer(Path("shipped"), IPA.json), "ɐ lˈɪɾəl wˈɜːld ɐ lˈɪɾəl wˈɜːld ænd ænd wˈʌn mˈoːɹ"
+    assert tokenizer.encode(text) == HuggingFaceTokenizer.from_str(IPA.json).encode(text).ids
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content["model"].update(ignore_merges=True, vocab=content["model"]["vocab"] | {"b a": 8}),
+        lambda content: content["model"].update(
+            merges=[["a", "b"], ["b", " "]], vocab=content["model"]["vocab"] | {"b ": 8}
+        ),
+        lambda content: content["model"].update(end_of_word_suffix="b"),
+        lambda content: content["added_tokens"][3].update(lstrip=True, rstrip=True),
+        lambda content: content["added_tokens"][3].update(content="b a"),
+        lambda content: content.update(normalizer={"type": "Strip", "strip_left": True, "strip_right": True}),
+        lambda content: content.update(pre_tokenizer={"type": "Whitespace"}),
+        lambda content: content.update(
+            truncation={"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0}
+        ),
+    ],
+)
+def test_what_reaches_over_a_blank_keeps_its_ids(tmp_path, change):
+    path = foreign(tmp_path / "tokenizer.json")
+    content = json.loads(path.read_text())
+    change(content)
+    text = json.dumps(content)
+    whole = HuggingFaceTokenizer.from_str(text)
+    for phonemes in ("ab a ab", " ab ", "a <mask> ab", "b a", "ab"):
+        assert IpaTokenizer(path, text).encode(phonemes) == whole.encode(phonemes).ids
 
 
 def test_an_unknown_symbol_is_unk():

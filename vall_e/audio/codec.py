@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -53,4 +54,13 @@ class Codec(Protocol):
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes [T, Q'] of the first Q' <= Q levels -> float32 [T * hop] on the CPU."""
+        ...
+
+
+@runtime_checkable
+class BatchingCodec(Protocol):
+    """A codec that encodes several clips faster than one after the other."""
+
+    def encode_batch(self, waves: Sequence[Tensor]) -> list[Tensor]:
+        """What `encode` makes of each wave float32 [N], of any lengths: int16 [T, Q] on the CPU."""
         ...

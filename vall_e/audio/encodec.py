@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,14 @@ from torch import Tensor
 from vall_e.audio.codec import CodecIdentity, Reach
 from vall_e.errors import AudioError, MissingExtra
 
+from .encodec_batch import FEWEST_FRAMES, mirrored_ends, silent_batch
+
 MODEL_ID = "facebook/encodec_24khz"
 BANDWIDTH = 6.0
 """Kilobits per second of 8 levels."""
+
+HOP = 320
+"""Samples of a frame."""
 
 
 class EncodecCodec:
@@ -32,6 +38,17 @@ class EncodecCodec:
         """float32 [N] -> int16 [T, 8]."""
         codes: Tensor = self._model.encode(wave[None, None].to(self._device), bandwidth=BANDWIDTH).audio_codes
         return codes[0, 0].T.contiguous().to("cpu", torch.int16)
+
+    @torch.inference_mode()
+    def encode_batch(self, waves: Sequence[Tensor]) -> list[Tensor]:
+        """`encode` of each of them, at once."""
+        if min(map(len, waves)) < FEWEST_FRAMES * HOP:
+            return [self.encode(wave) for wave in waves]
+        batch = silent_batch(waves, HOP).to(self._device)
+        with mirrored_ends(self._model.encoder, torch.tensor([len(wave) for wave in waves], device=self._device)):
+            found: Tensor = self._model.encode(batch, bandwidth=BANDWIDTH).audio_codes[0].transpose(1, 2)
+        codes = found.to("cpu", torch.int16)
+        return [row[: -(-len(wave) // HOP)].clone() for row, wave in zip(codes, waves, strict=True)]
 
     @torch.inference_mode()
     def decode(self, codes: Tensor) -> Tensor:

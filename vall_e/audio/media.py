@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from vall_e.errors import AudioError, MissingExtra
+
+from .gathering import Block
 
 FORMATS = {".m4a": "mp4", ".mp4": "mp4", ".aac": "aac", ".webm": "webm", ".wma": "asf", ".g722": "g722"}
 MEDIA_SUFFIXES = frozenset(FORMATS)
@@ -18,8 +20,8 @@ def is_media(path: Path) -> bool:
     return path.suffix.lower() in MEDIA_SUFFIXES
 
 
-def decode_media(path: Path, longest: float) -> tuple[npt.NDArray[np.float32], int]:
-    """float32 [N, channels] in -1..1 and the rate; reading ends soon after `longest` seconds.
+def media_blocks(path: Path) -> Iterator[Block]:
+    """The recording as samples in -1..1, a block for each packet or so.
 
     AudioError if there is nothing to decode; MissingExtra without PyAV.
     """
@@ -34,25 +36,19 @@ def decode_media(path: Path, longest: float) -> tuple[npt.NDArray[np.float32], i
             stream = next(iter(container.streams.audio), None)
             if stream is None:
                 raise AudioError(f"{path}: holds no audio")
-            return _decoded(container, stream, longest)
+            yield from _decoded(container, stream)
     except (av.FFmpegError, OSError, ValueError) as error:
         if isinstance(error, AudioError):
             raise
         raise AudioError(f"{path}: not a readable audio file ({error})") from error
 
 
-def _decoded(container: object, stream: object, limit: float) -> tuple[npt.NDArray[np.float32], int]:
+def _decoded(container: object, stream: object) -> Iterator[Block]:
     import av
 
-    rate, channels = int(stream.rate), int(stream.channels)  # type: ignore[attr-defined]
+    rate = int(stream.rate)  # type: ignore[attr-defined]
     resampler = av.AudioResampler(format="fltp", layout=stream.layout, rate=rate)  # type: ignore[attr-defined]
-    found, samples = [], 0
     for frame in container.decode(stream):  # type: ignore[attr-defined]
         for plain in resampler.resample(frame):
-            found.append(plain.to_ndarray())
-            samples += found[-1].shape[1]
-        if samples > (limit + 1) * rate:
-            break
-    if not found:
-        return np.zeros((0, channels), np.float32), rate
-    return np.concatenate(found, axis=1).T.astype(np.float32, copy=False), rate
+            samples = plain.to_ndarray().T.astype(np.float32, copy=False)
+            yield Block(samples, rate, 0)

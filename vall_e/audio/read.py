@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -10,13 +11,13 @@ from threading import Lock
 import numpy as np
 import numpy.typing as npt
 import soundfile
-import soxr
 
 from vall_e.atomic import replacing
 from vall_e.errors import AudioError
 
 from .cut_short import missing_bytes
-from .media import decode_media, is_media
+from .gathering import Block, Gathering
+from .media import is_media, media_blocks
 
 Wave = npt.NDArray[np.float32]
 Span = tuple[float, float]
@@ -25,6 +26,9 @@ Span = tuple[float, float]
 LOWEST_RATE, HIGHEST_RATE = 4_000, 384_000
 MOST_CHANNELS = 8
 LONGEST_SECONDS = 12 * 3600.0
+BLOCK = 2**18
+"""Frames that are read at once."""
+
 _media_lock = Lock()
 
 
@@ -39,15 +43,13 @@ def read_audio(
     if isinstance(source, Path) and not source.is_file():
         raise AudioError(f"{source}: no such audio file")
     name = "embedded audio" if isinstance(source, BytesIO) else str(source)
-    if isinstance(source, Path) and is_media(source):
-        wave, rate = decode_media(source, longest) if span is None else _media_span(source, span)
-    else:
-        wave, rate = _read_frames(source, name, span, longest)
-    _check(name, len(wave), rate, wave.shape[1], longest)
-    mono: Wave = wave.mean(axis=1)
-    if rate != sample_rate:
-        mono = soxr.resample(mono, rate, sample_rate)
-    return mono
+    gathering = Gathering(sample_rate)
+    try:
+        for block in _blocks(source, name, span, longest):
+            gathering.add(block)
+        return gathering.finish()
+    except MemoryError as error:
+        raise AudioError(f"{name}: is too long for the memory there is") from error
 
 
 def audio_seconds(source: Path | BytesIO) -> float:
@@ -56,8 +58,7 @@ def audio_seconds(source: Path | BytesIO) -> float:
         raise AudioError(f"{source}: no such audio file")
     name = "embedded audio" if isinstance(source, BytesIO) else str(source)
     if isinstance(source, Path) and is_media(source):
-        wave, rate = decode_media(source, LONGEST_SECONDS)
-        return len(wave) / rate
+        return sum(len(block.samples) / block.rate for block in _media_blocks(source, LONGEST_SECONDS))
     try:
         info = soundfile.info(source)
     except (soundfile.SoundFileError, OSError, ValueError) as error:
@@ -66,39 +67,71 @@ def audio_seconds(source: Path | BytesIO) -> float:
     return float(info.frames / info.samplerate)
 
 
-def _media_span(path: Path, span: Span) -> tuple[npt.NDArray[np.float32], int]:
+def _blocks(source: Path | BytesIO, name: str, span: Span | None, longest: float) -> Iterator[Block]:
+    if not (isinstance(source, Path) and is_media(source)):
+        yield from _file_blocks(source, name, span, longest)
+    elif span is None:
+        yield from _media_blocks(source, longest)
+    else:
+        yield _media_span(source, span, longest)
+
+
+def _media_blocks(path: Path, longest: float) -> Iterator[Block]:
+    frames = rate = channels = 0
+    for block in media_blocks(path):
+        frames, rate, channels = frames + len(block.samples), block.rate, block.samples.shape[1]
+        _check(str(path), frames, rate, channels, longest)
+        yield block
+    if not frames:
+        raise AudioError(f"{path}: holds no audio")
+
+
+def _media_span(path: Path, span: Span, longest: float) -> Block:
     """The span of a file that cannot be entered midway; it is kept, as the next span is likely to lie in it, too."""
     with _media_lock:
         wave, rate = _whole_media(path, path.stat().st_mtime_ns)
-    return wave[_frame(span[0], rate) : _frame(span[1], rate)], rate
+    part = wave[_frame(span[0], rate) : _frame(span[1], rate)]
+    _check(str(path), len(part), rate, 1, longest)
+    return Block(part[:, None], rate, len(part))
 
 
 @lru_cache(maxsize=1)
-def _whole_media(path: Path, _changed: int) -> tuple[npt.NDArray[np.float32], int]:
-    return decode_media(path, LONGEST_SECONDS)
+def _whole_media(path: Path, _changed: int) -> tuple[Wave, int]:
+    """Mono at the rate that the file has."""
+    rate, parts = 0, []
+    for block in _media_blocks(path, LONGEST_SECONDS):
+        rate = block.rate
+        parts.append(block.samples.mean(axis=1))
+    return np.concatenate(parts), rate
 
 
-def _read_frames(
-    source: Path | BytesIO, name: str, span: Span | None, longest: float
-) -> tuple[npt.NDArray[np.float32], int]:
-    """float32 [N, channels] and the rate; the header is judged before anything of the size it claims is reserved."""
+def _file_blocks(source: Path | BytesIO, name: str, span: Span | None, longest: float) -> Iterator[Block]:
+    """The header is judged before anything of the size it claims is reserved."""
     try:
         if isinstance(source, Path) and (missing := missing_bytes(source)):
             raise AudioError(f"{name}: is cut short, {missing} bytes are missing")
         with soundfile.SoundFile(source) as file:
             rate = int(file.samplerate)
             first, last = (0, file.frames) if span is None else (_frame(span[0], rate), _frame(span[1], rate))
-            _check(name, min(last, file.frames) - first, rate, file.channels, longest)
-            file.seek(min(first, file.frames))
             wanted = min(last, file.frames) - first
-            wave: npt.NDArray[np.float32] = file.read(wanted, dtype="float32", always_2d=True)
-            if len(wave) < wanted and file.format == "FLAC":  # others do not know their length for sure
-                raise AudioError(f"{name}: is cut short, {wanted - len(wave)} of {wanted} samples are missing")
-            return wave, rate
-    except (soundfile.SoundFileError, OSError, ValueError, MemoryError) as error:
+            _check(name, wanted, rate, file.channels, longest)
+            file.seek(min(first, file.frames))
+            read = 0
+            while read < wanted and len(samples := _samples(file, min(BLOCK, wanted - read))):
+                read += len(samples)
+                yield Block(samples, rate, wanted)
+            if read < wanted and file.format == "FLAC":  # others do not know their length for sure
+                raise AudioError(f"{name}: is cut short, {wanted - read} of {wanted} samples are missing")
+            _check(name, read, rate, file.channels, longest)
+    except (soundfile.SoundFileError, OSError, ValueError) as error:
         if isinstance(error, AudioError):
             raise
         raise AudioError(f"{name}: not a readable audio file ({error})") from error
+
+
+def _samples(file: soundfile.SoundFile, frames: int) -> npt.NDArray[np.float32]:
+    found: npt.NDArray[np.float32] = file.read(frames, dtype="float32", always_2d=True)
+    return found
 
 
 def _check(name: str, frames: int, rate: int, channels: int, longest: float) -> None:

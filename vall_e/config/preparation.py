@@ -57,6 +57,12 @@ class PreparationConfig:
     utterances_per_file: int = setting(
         0, "Utterances of each file of the dataset, which an index joins; 0 keeps all in one.", at_least=0
     )
+    batch_seconds: float | None = setting(
+        None,
+        "Seconds of audio that are encoded at once; 0 encodes one clip at a time, as null does on a CPU, where that is "
+        "faster; on a GPU null takes 120.",
+        at_least=0,
+    )
     workers: int = setting(2, "Threads that read audio ahead of the codec.", at_least=1, at_most=64)
     shards: int = setting(1, "Jobs that share the work: -m preparation.shard=0,1 preparation.shards=2.", at_least=1)
     shard: int = setting(0, "Which of them this is, from 0; the last to finish joins the work of all.", at_least=0)

@@ -7,23 +7,27 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch.utils.data
 
 from vall_e.config.dataset import DatasetConfig
 from vall_e.errors import DataError
 from vall_e.text.tokenizer import Tokenizer
 
 from .sample import Sample
+from .sampling.generator import generator
 from .sampling.positions import longest_positions
 from .sampling.selection import Rows, select_rows
 from .store.similar_file import Indices
 from .store.store import Store
 from .tasks.maker import SampleMaker
 from .tasks.mixing import OpenCodec
+from .utterance import Utterance
+
+Key = tuple[int, int]
+"""Epoch and index of a sample."""
 
 
-class SpeechDataset(torch.utils.data.Dataset[Sample]):
-    """Samples of one split of a store. A key is (epoch, index); every draw is a function of (seed, epoch, index).
+class SpeechDataset:
+    """Samples of one split of a store; every draw is a function of (seed, epoch, index).
 
     durations: float64 [len], seconds of each response; speakers: names in order; speaker_ids: int64 [len], into them;
     group_ids: int64 [speakers], equal for speakers of one group.
@@ -45,7 +49,7 @@ class SpeechDataset(torch.utils.data.Dataset[Sample]):
     ) -> None:
         self.store = Store(store_path)
         self.split = split
-        self._cfg, self._seed = cfg, seed
+        self._cfg, self._seed, self._tasks = cfg, seed, cfg.tasks
         prepared = self.store.info.codec
         if prepared.frame_rate != frame_rate:
             raise DataError(
@@ -66,25 +70,29 @@ class SpeechDataset(torch.utils.data.Dataset[Sample]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, key: tuple[int, int]) -> Sample:
-        epoch, index = key
-        return self.sample(index, epoch)
-
     def row(self, index: int) -> int:
         """The row of the store that sample `index` is made of."""
         return int(self._rows[index])
 
     def sample(self, index: int, epoch: int, task: str | None = None) -> Sample:
         """Sample `index` of `epoch`, for `task` in place of the one drawn."""
-        rng = np.random.default_rng((self._seed, epoch, index))
-        drawn = self._cfg.tasks[int(rng.integers(len(self._cfg.tasks)))]
-        return self._maker.make(rng, self.row(index), int(self._speaker[index]), task or drawn)
+        rng, drawn = self._begun(epoch, index)
+        return self._made(rng, index, self.store.utterance(self.row(index)), task or drawn)
+
+    def samples(self, keys: Sequence[Key]) -> list[Sample]:
+        """The samples of several keys."""
+        # One kind of work for all of them, then the next: that is faster than one sample after the other, as the
+        # instructions of each kind stay in the processor's cache.
+        begun = [self._begun(epoch, index) for epoch, index in keys]
+        told = [self.store.utterance(self.row(index)) for _, index in keys]
+        return [
+            self._made(rng, index, one, task) for (rng, task), (_, index), one in zip(begun, keys, told, strict=True)
+        ]
 
     def evaluated(self, index: int, epoch: int) -> Sample:
         """Sample `index` of `epoch` as evaluations want it: tts, and the text is that of the response."""
-        rng = np.random.default_rng((self._seed, epoch, index))
-        rng.integers(len(self._cfg.tasks))
-        return self._maker.make(rng, self.row(index), int(self._speaker[index]), "tts", continuous=False)
+        rng, _ = self._begun(epoch, index)
+        return self._made(rng, index, self.store.utterance(self.row(index)), "tts", continuous=False)
 
     def positions(self) -> Rows:
         """Positions of the longest sample that each utterance may become: int64 [len]."""
@@ -94,6 +102,17 @@ class SpeechDataset(torch.utils.data.Dataset[Sample]):
     def similar(self, index: int) -> Indices:
         """Rows of the store, of any split, that sound like utterance `index`: see `Store.similar`."""
         return self.store.similar(self.row(index))
+
+    def _begun(self, epoch: int, index: int) -> tuple[np.random.Generator, str]:
+        """What all draws of a sample come from, and the task, which is the first."""
+        rng = generator(self._seed, epoch, index)
+        return rng, self._tasks[int(rng.integers(len(self._tasks)))]
+
+    def _made(
+        self, rng: np.random.Generator, index: int, told: Utterance, task: str, *, continuous: bool = True
+    ) -> Sample:
+        row, speaker = self.row(index), int(self._speaker[index])
+        return self._maker.make(rng, row, speaker, told, task, continuous=continuous)
 
     def _prompt_rows(self) -> Rows:
         """Training is prompted by training speech alone; a validation speaker may have too little of its own split."""

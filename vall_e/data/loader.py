@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
-import signal
-import weakref
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
-import torch.utils.data
-
 from vall_e.config.dataset import DatasetConfig
 
-from .dataset import SpeechDataset
+from .dataset import Key, SpeechDataset
 from .sample import Sample
 from .sampling.sampler import BatchSampler
+from .workers import Workers
 
 log = logging.getLogger(__name__)
-
-Key = tuple[int, int]
-
-# How long a worker outlives a SIGTERM.
-GRACE_SECONDS = 30
 
 
 class Loader:
@@ -94,6 +85,7 @@ class Loader:
         """End the worker processes; the next batch starts them again."""
         self._ahead = None
         self._end_workers()
+        self._end_workers = _nothing
 
     def _keys(self) -> Iterator[list[Key]]:
         """The batches of this rank."""
@@ -109,22 +101,11 @@ class Loader:
             epoch, first = epoch + 1, 0
 
     def _start(self) -> Iterator[list[Sample]]:
-        loader = torch.utils.data.DataLoader(
-            self._dataset,
-            batch_sampler=self._keys(),
-            num_workers=self._workers,
-            collate_fn=_as_list,
-            worker_init_fn=_outlive_signals,
-            # The system's way of starting processes: within a job of the joblib launcher, joblib's would be taken.
-            multiprocessing_context=multiprocessing.get_all_start_methods()[0] if self._workers else None,
-            # Its own generator: the seed of the workers must not be drawn from the training's random state.
-            generator=torch.Generator(),
-        )
-        ahead = iter(loader)
-        # torch ends workers when the iterator is deleted, too late if that happens within a cycle or at exit: its
-        # queues may be gone first. The finalizer keeps them until the workers have ended.
-        self._end_workers = weakref.finalize(self, getattr(ahead, "_shutdown_workers", _nothing))
-        return ahead
+        if not self._workers:
+            return map(self._dataset.samples, self._keys())
+        workers = Workers(self._dataset, self._keys(), self._workers)
+        self._end_workers = workers.close
+        return workers
 
 
 def open_loader(
@@ -143,16 +124,5 @@ def open_loader(
     return Loader(dataset, sampler, cfg.workers, rank, ranks)
 
 
-def _as_list(samples: list[Sample]) -> list[Sample]:
-    return samples
-
-
 def _nothing() -> None:
     """Samples made in this process leave no workers to end."""
-
-
-def _outlive_signals(worker: int) -> None:
-    # Ctrl-C and a scheduler's SIGTERM reach the whole process group. The parent then wants to finish its step and
-    # save, which a dying worker would prevent; workers end when the parent closes them or is gone.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(GRACE_SECONDS))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from vall_e.audio import open_codec
 from vall_e.audio.codec import Codec
 from vall_e.audio.speaker_encoder import SpeakerEncoder
+from vall_e.config.codec import AUDIO_BACKENDS_NEED
 from vall_e.config.schema import Config
+from vall_e.device import choose_device
 from vall_e.errors import DataError
 from vall_e.text import Tokenizer
 
@@ -18,14 +19,18 @@ from .pipeline.joining import join
 from .pipeline.models import Models
 from .pipeline.report import PrepareReport, nothing_left
 from .pipeline.stored_codes import stored_codes
+from .pipeline.wave_encoder import WaveEncoder
 from .pipeline.whisper import Transcriber, WhisperTranscriber
 from .pipeline.workshop import Workshop
-from .recipes.corpus_entries import Manifest, ManifestEntry, read_corpus
+from .recipes.corpus_entries import Manifest, read_corpus
+from .recipes.share import EVERYTHING, Share
 
 __all__ = ["PART_SIZE", "PrepareReport", "prepare"]
 
 # An interruption costs at most this many utterances.
 PART_SIZE = 128
+
+GPU_BATCH_SECONDS = 120.0
 
 
 def prepare(
@@ -49,13 +54,14 @@ def prepare(
     codec = codec or _codec(cfg, manifest)
     if transcriber is None and settings.transcribe is not None:
         transcriber = WhisperTranscriber(settings.transcribe, cfg.device)
-    models = Models(codec, transcriber, SpeakerEncoder(settings.speaker_encoder, cfg.device))
+    encoder = WaveEncoder(codec, _batch_seconds(cfg))
+    models = Models(codec, encoder, transcriber, SpeakerEncoder(settings.speaker_encoder, cfg.device))
     workshop = Workshop(path, settings.shard, settings.shards)
     if settings.dry_run:
         with Job(settings, models, workshop, part_size) as job:
             return foresee(job, manifest)
     with workshop.claimed(), Job(settings, models, workshop, part_size) as job:
-        job.run(_share(manifest.entries, settings.shard, settings.shards))
+        job.run(manifest.entries)
         return join(job, manifest, tokenizer)
 
 
@@ -63,21 +69,23 @@ def _manifest(cfg: Config) -> Manifest:
     if cfg.dataset.source is None:
         raise DataError("dataset.source is not set: name a folder with recordings")
     path = Path(cfg.dataset.source)
-    manifest = read_corpus(path, cfg.dataset, cfg.preparation)
-    if not manifest.entries:
+    settings = cfg.preparation
+    share = EVERYTHING if settings.dry_run else Share(settings.shard, settings.shards)
+    manifest = read_corpus(path, cfg.dataset, settings, share)
+    if not manifest.entries and share.of == 1:
         report = PrepareReport(path=path)
         report.leave_out(manifest.rejected, [], [])
         raise nothing_left(report, len(manifest.rejected))
     return manifest
 
 
-def _share(entries: Sequence[ManifestEntry], shard: int, shards: int) -> Sequence[ManifestEntry]:
-    """A run of neighbours, so that joining goes through the parts of one job after those of another."""
-    return entries[len(entries) * shard // shards : len(entries) * (shard + 1) // shards]
-
-
 def _codec(cfg: Config, manifest: Manifest) -> Codec:
     """The codec of the settings; for codes that are there already its name and sizes do."""
+    if manifest.codec in AUDIO_BACKENDS_NEED:
+        raise DataError(
+            f"dataset.source={cfg.dataset.source} holds codes of {manifest.codec}, a codec that is not here to train "
+            "or speak with: prepare the recordings that they were made of"
+        )
     if manifest.codec is not None and cfg.audio_backend.name != manifest.codec:
         raise DataError(
             f"dataset.source={cfg.dataset.source} holds codes of {manifest.codec}, but audio_backend="
@@ -86,3 +94,9 @@ def _codec(cfg: Config, manifest: Manifest) -> Codec:
     if manifest.codec is not None and not cfg.preparation.similar_top_k:
         return stored_codes(cfg.audio_backend)
     return open_codec(cfg.audio_backend, cfg.codec, cfg.device)
+
+
+def _batch_seconds(cfg: Config) -> float:
+    if cfg.preparation.batch_seconds is not None:
+        return cfg.preparation.batch_seconds
+    return GPU_BATCH_SECONDS if choose_device(cfg.device).type == "cuda" else 0.0

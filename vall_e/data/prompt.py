@@ -44,8 +44,9 @@ class PromptCandidates:
         return int(self._rows[drawn if drawn < first else drawn + last - first])
 
     def _span(self, speaker: int) -> tuple[int, int]:
-        place = int(np.searchsorted(self._speakers, speaker))
-        return int(self._bounds[place]), int(self._bounds[place + 1])
+        place = int(self._speakers.searchsorted(speaker))
+        first, last = self._bounds[place : place + 2].tolist()
+        return first, last
 
 
 def draw_length(rng: np.random.Generator, cfg: DatasetConfig, frame_rate: float) -> int:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from vall_e.atomic import replace_text
+from vall_e.page import write_page
 
 from .result import EvaluationResult
 
-TEMPLATE = "report.html.j2"
+TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 PASSES = {
     "subtrain": "Sentences the model was trained on: how well it has learnt them.",
@@ -21,17 +19,11 @@ PASSES = {
 
 def write_report(result: EvaluationResult) -> None:
     """Write `index.html` beside the audio, atomically; it needs no network, and links are relative."""
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = templates.get_template(TEMPLATE).render(
+    write_page(
+        result.page,
+        TEMPLATE,
         result=result,
         sampling=asdict(result.sampling),
         meanings=PASSES,
         writes=any(found.phoneme_error_rate is not None for found in result.passes.values()),
     )
-    replace_text(result.page, page)

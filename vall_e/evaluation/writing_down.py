@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from rapidfuzz.distance import Levenshtein
 
 from vall_e.data.sample import Sample
 from vall_e.decoding.transcribe import phonemes_of, transcribe
@@ -20,8 +21,8 @@ LONGEST = 2
 
 @dataclass(frozen=True)
 class Written:
-    """Phonemes said and written, and the fewest insertions, deletions and replacements that lead from one to the
-    other."""
+    """Phonemes said and written, and the fewest insertions, deletions and replacements of symbols that lead from one
+    to the other."""
 
     said: str
     written: str
@@ -46,14 +47,4 @@ def _write(model: VallE, batch: Sequence[Sample], language: int, tokenizer: Toke
     ids = transcribe(model, [torch.from_numpy(sample.response) for sample in batch], max(limits), language)
     written = [phonemes_of(row[:limit], tokenizer) for row, limit in zip(ids, limits, strict=True)]
     said = [phonemes_of(sample.tokens.tolist(), tokenizer) for sample in batch]
-    return [Written(one, other, distance(one, other)) for one, other in zip(said, written, strict=True)]
-
-
-def distance(one: str, other: str) -> int:
-    """The fewest insertions, deletions and replacements of symbols that lead from one to the other (Levenshtein)."""
-    row = list(range(len(other) + 1))
-    for i, symbol in enumerate(one):
-        above, row = row, [i + 1]
-        for j, found in enumerate(other):
-            row.append(min(above[j + 1] + 1, row[j] + 1, above[j] + (symbol != found)))
-    return row[-1]
+    return [Written(one, other, Levenshtein.distance(one, other)) for one, other in zip(said, written, strict=True)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tokenizers import Tokenizer as HuggingFaceTokenizer
 from vall_e.errors import TextError
 
 from .tokenizer import digest
+from .word_ids import WordIds, parts_at_blanks
 
 BOS, EOS, SPACE = 1, 2, " "
 
@@ -32,6 +34,7 @@ class IpaTokenizer:
             tree = json.loads(text)
             self.vocabulary: dict[str, int] = _vocabulary(tree)
             self._tokenizer = HuggingFaceTokenizer.from_str(text)
+            self._words = WordIds(self._tokenizer) if parts_at_blanks(tree) else None
         except Exception as error:  # the library raises bare Exception
             raise TextError(f"{path} is not a tokenizer.json: {error}") from error
         self._check(path)
@@ -42,7 +45,11 @@ class IpaTokenizer:
 
     def encode(self, phonemes: str) -> list[int]:
         """Ids of `phonemes` between bos and eos; an unknown symbol gives the id of `<unk>`."""
-        return list(self._tokenizer.encode(phonemes).ids)
+        if self._words is None:
+            return self._encode_whole(phonemes)
+        ids = [BOS, *chain.from_iterable(map(self._words.__getitem__, phonemes.split(SPACE)))]
+        ids[-1] = EOS
+        return ids
 
     def decode(self, ids: Sequence[int]) -> str:
         """Phonemes of `ids`, bos and eos left out; TextError for an id that is not in the vocabulary."""
@@ -55,9 +62,12 @@ class IpaTokenizer:
             return str(self._tokenizer.decode(inner, skip_special_tokens=False))
         return "".join(self._symbols[token] for token in inner)
 
+    def _encode_whole(self, phonemes: str) -> list[int]:
+        return list(self._tokenizer.encode(phonemes).ids)
+
     def _check(self, path: Path) -> None:
         """Special ids are where the model expects them."""
-        empty = self.encode("")
+        empty = self._encode_whole("")
         if empty != [BOS, EOS]:
             raise TextError(
                 f"{path} turns an empty text into {empty}, but it must be [{BOS}, {EOS}]: bos is {BOS}, eos is {EOS}"

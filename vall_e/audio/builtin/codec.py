@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 
 from vall_e.audio.codec import CodecIdentity
 
+from .padded_batch import mirrored_batch, zeros_behind
 from .weights import load_codec
 
 SHIPPED_WEIGHTS = Path(__file__).parent / "codec.safetensors"
@@ -35,12 +37,27 @@ class BuiltinCodec:
     @torch.inference_mode()
     def encode(self, wave: Tensor) -> Tensor:
         """float32 [N] -> int16 [T, Q], T = N / 320 rounded up."""
-        shape = self._model.shape
-        frames = -(-len(wave) // shape.hop)
-        # The spectrogram mirrors half a window at both ends, so it needs more samples than that.
-        length = max(frames * shape.hop, shape.window)
+        frames, length = self._frames(wave), self._padded_length(wave)
         padded = F.pad(wave, (0, length - len(wave)))
         return self._model.encode(padded[None].to(self._device))[0, :frames].to("cpu", torch.int16)
+
+    @torch.inference_mode()
+    def encode_batch(self, waves: Sequence[Tensor]) -> list[Tensor]:
+        """`encode` of each of them, at once."""
+        shape = self._model.shape
+        lengths = [self._padded_length(wave) for wave in waves]
+        batch = mirrored_batch(waves, lengths, shape.window // 2, shape.hop).to(self._device)
+        frames = torch.tensor(lengths, device=self._device) // shape.hop
+        with zeros_behind(self._model.encoder, frames, batch.shape[1] // shape.hop):
+            codes = self._model.encode(batch).to("cpu", torch.int16)
+        return [row[: self._frames(wave)].clone() for row, wave in zip(codes, waves, strict=True)]
+
+    def _frames(self, wave: Tensor) -> int:
+        return -(-len(wave) // self._model.shape.hop)
+
+    def _padded_length(self, wave: Tensor) -> int:
+        """Whole frames; the spectrogram mirrors half a window at both ends, so it needs more samples than that."""
+        return max(self._frames(wave) * self._model.shape.hop, self._model.shape.window)
 
     @torch.inference_mode()
     def decode(self, codes: Tensor) -> Tensor:

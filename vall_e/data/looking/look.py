@@ -23,7 +23,7 @@ from vall_e.data.utterance import Utterance
 from vall_e.errors import DataError
 from vall_e.text import open_tokenizer
 
-from .page import Shown, write_page
+from .page import Shown, show
 from .pictures import draw_totals, draw_utterance
 from .sounds import Heard, write_samples
 from .totals import count_totals
@@ -53,7 +53,7 @@ def look(cfg: Config, codec: Codec, folder: Path) -> None:
         utterance=utterance,
         tasks={task: _task(cfg, task, codec, folder) for task in TASKS},
     )
-    write_page(folder / "index.html", shown)
+    show(folder / "index.html", shown)
     log.info("To listen: %s", folder / "index.html")
 
 

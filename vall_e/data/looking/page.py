@@ -6,14 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from vall_e.atomic import replace_text
 from vall_e.data.utterance import Utterance
+from vall_e.page import write_page
 
 from .sounds import Heard
 
-TEMPLATE = "page.html.j2"
+TEMPLATE = Path(__file__).with_name("page.html.j2")
 
 MEANINGS = {
     "tts": "Prompt: a voice. Wanted: the text in that voice.",
@@ -41,13 +39,6 @@ class Shown:
     tasks: Mapping[str, Sequence[Heard] | str]
 
 
-def write_page(path: Path, shown: Shown) -> None:
+def show(path: Path, shown: Shown) -> None:
     """Write the page atomically; it needs no network."""
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    replace_text(path, templates.get_template(TEMPLATE).render(shown=shown, meanings=MEANINGS))
+    write_page(path, TEMPLATE, shown=shown, meanings=MEANINGS)

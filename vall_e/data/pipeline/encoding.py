@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeGuard
 
 import numpy as np
-import numpy.typing as npt
-import torch
 
-from vall_e.audio.codec import Codec, CodecIdentity
+from vall_e.audio.codec import CodecIdentity
 from vall_e.audio.read import read_audio
 from vall_e.data.recipes.audio_source import CodesSource
 from vall_e.data.utterance import Utterance
@@ -16,37 +15,63 @@ from vall_e.errors import AudioError, DataError
 
 from .piece import Dropped, Piece
 from .read_ahead import read_ahead
+from .wave_encoder import Codes, Wave, WaveEncoder
 
-Codes = npt.NDArray[np.int16]
-Wave = npt.NDArray[np.float32]
+Spoken = tuple[Piece, str]
+"""A piece and its phonemes."""
+
+Read = tuple[Spoken, Wave | Codes | Dropped]
+
+BATCHES_AHEAD = 4
+"""Batches whose clips are sorted by length together."""
 
 
 def encode_pieces(
-    pieces: Sequence[tuple[Piece, str]], codec: Codec, seconds: Sequence[float], workers: int
+    pieces: Sequence[Spoken], encoder: WaveEncoder, seconds: Sequence[float], workers: int
 ) -> Iterator[Utterance | Dropped]:
     """The utterance of every piece and its phonemes, in order; `Dropped` for one whose audio cannot be used, or that
     lasts shorter or longer than `seconds` says. Audio is read in threads, `workers` at once."""
     shortest, longest = seconds
 
-    def read(item: tuple[Piece, str]) -> Wave | Codes | Dropped:
+    def read(item: Spoken) -> Wave | Codes | Dropped:
         try:
-            return _read(item[0], codec.identity, longest)
+            found = _read(item[0], encoder.identity, longest)
         except (AudioError, DataError) as error:
             return Dropped(item[0].id, str(error))
+        return _too_short(item[0], found, encoder.identity, shortest) or found
 
-    for (piece, phonemes), found in read_ahead(pieces, read, workers):
-        yield found if isinstance(found, Dropped) else _utterance(piece, phonemes, found, codec, shortest)
+    for some in _groups(read_ahead(pieces, read, workers), BATCHES_AHEAD * encoder.seconds, encoder.identity):
+        yield from _utterances(some, encoder)
 
 
-def encode_wave(wave: Wave, codec: Codec) -> Codes:
-    """Codes int16 [T, Q] of a waveform float32 [N]; AudioError if it is empty, too short or not of finite numbers."""
-    if not np.isfinite(wave).all():
-        raise AudioError("the audio holds samples that are not finite numbers")
-    # Shorter than a frame, it has nothing to encode; codecs differ in how they would fail.
-    if len(wave) < codec.identity.sample_rate / codec.identity.frame_rate:
-        raise AudioError(f"the audio is too short: {len(wave)} samples, less than one code frame")
-    with torch.inference_mode():
-        return codec.encode(torch.from_numpy(wave)).cpu().numpy().astype(np.int16, copy=False)
+def _groups(found: Iterable[Read], seconds: float, codec: CodecIdentity) -> Iterator[list[Read]]:
+    """Runs of what is read that hold `seconds` of sound, or one each."""
+    group: list[Read] = []
+    samples = 0
+    for one in found:
+        group.append(one)
+        samples += len(one[1]) if _is_sound(one[1]) else 0
+        if samples >= seconds * codec.sample_rate:
+            yield group
+            group, samples = [], 0
+    if group:
+        yield group
+
+
+def _is_sound(found: Wave | Codes | Dropped) -> TypeGuard[Wave]:
+    return not isinstance(found, Dropped) and found.dtype == np.float32
+
+
+def _utterances(some: Sequence[Read], encoder: WaveEncoder) -> Iterator[Utterance | Dropped]:
+    made = iter(encoder.encode([found for _, found in some if _is_sound(found)]))
+    for (piece, phonemes), found in some:
+        codes = next(made) if _is_sound(found) else found
+        if isinstance(codes, AudioError):
+            yield Dropped(piece.id, f"{piece.audio.name}: {codes}")
+        elif isinstance(codes, Dropped):
+            yield codes
+        else:
+            yield _utterance(piece, phonemes, codes)  # type: ignore[arg-type]
 
 
 def _read(piece: Piece, codec: CodecIdentity, longest: float) -> Wave | Codes:
@@ -61,17 +86,15 @@ def _read(piece: Piece, codec: CodecIdentity, longest: float) -> Wave | Codes:
     return codes
 
 
-def _utterance(piece: Piece, phonemes: str, found: Wave | Codes, codec: Codec, shortest: float) -> Utterance | Dropped:
-    is_codes = found.dtype == np.int16
-    rate = codec.identity.frame_rate if is_codes else codec.identity.sample_rate
-    if len(found) < shortest * rate:
-        return Dropped(
-            piece.id, f"{piece.audio.name}: lasts {len(found) / rate:.2f} s, allowed: {shortest:g} s at least"
-        )
-    try:
-        codes = found if is_codes else encode_wave(found, codec)  # type: ignore[arg-type]
-    except AudioError as error:
-        return Dropped(piece.id, f"{piece.audio.name}: {error}")
+def _too_short(piece: Piece, found: Wave | Codes, codec: CodecIdentity, shortest: float) -> Dropped | None:
+    rate = codec.sample_rate if _is_sound(found) else codec.frame_rate
+    if len(found) >= shortest * rate:
+        return None
+    reason = f"{piece.audio.name}: lasts {len(found) / rate:.2f} s, allowed: {shortest:g} s at least"
+    return Dropped(piece.id, reason)
+
+
+def _utterance(piece: Piece, phonemes: str, codes: Codes) -> Utterance:
     return Utterance(
         id=piece.id,
         speaker=piece.speaker,
@@ -79,5 +102,5 @@ def _utterance(piece: Piece, phonemes: str, found: Wave | Codes, codec: Codec, s
         language=piece.language,
         text=piece.text,
         phonemes=phonemes,
-        codes=codes,  # type: ignore[arg-type]
+        codes=codes,
     )

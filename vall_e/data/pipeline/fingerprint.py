@@ -11,11 +11,12 @@ from vall_e.audio.codec import CodecIdentity
 from vall_e.data.recipes.audio_source import CodesSource
 from vall_e.data.store.store_format import CONTENT_VERSION
 
+from .contents import Contents
 from .piece import Piece
 
 
-def fingerprints(pieces: Iterable[Piece], codec: CodecIdentity) -> list[int]:
-    """64-bit fingerprints of the version of contents, the codec, what is said where, and the size of the audio.
+def fingerprints(pieces: Iterable[Piece], codec: CodecIdentity, contents: Contents) -> list[int]:
+    """64-bit fingerprints of the version of contents, the codec, what is said where, and the content of the audio.
 
     Codes that are taken as they are do not depend on the codec's weights, whether these are known or not.
     """
@@ -24,7 +25,7 @@ def fingerprints(pieces: Iterable[Piece], codec: CodecIdentity) -> list[int]:
     found = []
     for piece in pieces:
         own = hashlib.sha256(taken if isinstance(piece.audio, CodesSource) else encoded)
-        said = [piece.id, piece.speaker, piece.split, piece.language, piece.text, piece.audio.size()]
+        said = [piece.id, piece.speaker, piece.split, piece.language, piece.text, contents.of(piece.audio)]
         own.update(_canonical([*said, *([piece.span, piece.phonemes] if piece.span or piece.phonemes else [])]))
         found.append(int.from_bytes(own.digest()[:8], "little"))
     return found

@@ -62,11 +62,16 @@ class FinishedWork:
         self._know(path)
         self._add(Store(path))
 
-    def store_holds(self, fingerprints: Sequence[int]) -> bool:
-        """Whether the store itself holds exactly these utterances in this order."""
+    def store_holds(self, fingerprints: Sequence[int], each: int) -> bool:
+        """Whether the store itself holds exactly these utterances in this order, `each` to a file, or all in one if
+        `each` is 0."""
         if not self._path.exists():
             return False
+        total = len(fingerprints)
         with Store(self._path) as store:
+            files = [shard.utterances for shard in store.info.shards]
+            if files != ([min(each, total - start) for start in range(0, total, each)] if each else []):
+                return False
             return np.array_equal(store.column("fingerprint"), np.array(fingerprints, np.uint64))
 
     def close(self) -> None:

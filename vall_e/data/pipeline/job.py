@@ -10,7 +10,9 @@ from vall_e.config.preparation import PreparationConfig
 from vall_e.data.recipes.corpus_entries import ManifestEntry
 from vall_e.data.store.store_writer import StoreWriter
 
+from .contents import Contents
 from .encoding import encode_pieces
+from .features import FeatureStep
 from .fingerprint import fingerprints
 from .finished import FinishedWork
 from .journal import key_of
@@ -49,21 +51,26 @@ class Job:
     ) -> None:
         self.cfg, self.models, self.codec, self.workshop = cfg, models, models.codec, workshop
         self.finished = FinishedWork(workshop.store, workshop.folder / "parts", workshop.writer)
-        self.transcription = Transcription(cfg, workshop.journal("transcribe"), models.transcriber)
-        self.segmentation = Segmentation(cfg, workshop.journal("segment"), self.transcription)
+        self.contents = Contents(workshop.journal("content"), cfg.workers)
+        self.transcription = Transcription(cfg, workshop.journal("transcribe"), models.transcriber, self.contents)
+        self.segmentation = Segmentation(cfg, workshop.journal("segment"), self.transcription, self.contents)
         self.phonemisation = Phonemisation(workshop.journal("phonemise"))
         self.failures = workshop.journal("encode")
+        self.features = FeatureStep(cfg, models, workshop.folder / "features", workshop.writer, part_size)
+        self._steps = (self.contents, self.transcription, self.segmentation, self.phonemisation)
         self.encoded = 0
         self._part_size = part_size
 
     def run(self, entries: Sequence[ManifestEntry]) -> None:
-        """All steps but the last two, each for everything that is not done."""
+        """All steps but the last, each for everything that is not done."""
+        self.contents.run(entries)
         self.transcription.run(entries)
         self.segmentation.run(entries)
         pieces = [piece for entry in entries for piece in self.pieces(entry)]
         left = self.left(pieces)
         self.phonemisation.run([piece for piece, _ in left])
         self._encode(left, len(pieces))
+        self.features.run([mark for _, mark in self.outcome(entries).kept], self.finished)
 
     def pieces(self, entry: ManifestEntry) -> list[Piece]:
         """The pieces of a recording, none if it has none or they are not known yet."""
@@ -73,9 +80,7 @@ class Job:
     def reload(self) -> None:
         """Take in what other jobs have finished."""
         self.finished.reload()
-        for step in (self.transcription, self.segmentation, self.phonemisation):
-            step.journal.reload()
-        self.failures.reload()
+        self.features.parts.reload()
 
     def outcome(self, entries: Sequence[ManifestEntry]) -> Outcome:
         """What became of recordings, in order."""
@@ -90,36 +95,36 @@ class Job:
                 result.dropped.append(found)
         return result
 
-    def plan(self, entries: Sequence[ManifestEntry]) -> str:
-        """Equal for runs that are to give the same dataset."""
-        said = [[e.id, e.audio.size(), e.text, e.language, e.split, e.phonemes] for e in entries]
-        how: list[object] = [self.cfg.transcribe, self.cfg.transcribe_all, self.cfg.slice_over, self.cfg.trim_silence]
-        how += [
-            self.cfg.silence_db,
-            self.cfg.duration_range,
-            self.cfg.similar_top_k,
-            self.cfg.similar_by,
-            self.cfg.speaker_encoder,
-        ]
-        return key_of(said, how, asdict(self.codec.identity))
+    @property
+    def how(self) -> list[object]:
+        """The settings that a dataset depends on."""
+        cfg = self.cfg
+        steps: list[object] = [cfg.transcribe, cfg.transcribe_all, cfg.slice_over, cfg.trim_silence, cfg.silence_db]
+        steps += [cfg.duration_range, cfg.similar_top_k, cfg.similar_by, cfg.speaker_encoder]
+        return [*steps, asdict(self.codec.identity)]
+
+    def plan(self, entries: Sequence[ManifestEntry]) -> int:
+        """A number of recordings that are to give the same; those of several shares are added up, modulo 2**64."""
+        said = ([e.order, e.id, self.contents.of(e.audio), e.text, e.language, e.split, e.phonemes] for e in entries)
+        return sum(int(key_of(one)[:16], 16) for one in said) % 2**64
 
     def __enter__(self) -> Job:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         self.finished.close()
-        for step in (self.transcription, self.segmentation, self.phonemisation):
+        for step in self._steps:
             step.journal.close()
         self.failures.close()
 
     def left(self, pieces: Sequence[Piece]) -> list[Marked]:
         """Pieces that are neither encoded nor found unusable by this run; failures of earlier ones are tried again."""
-        marked = zip(pieces, fingerprints(pieces, self.codec.identity), strict=True)
+        marked = zip(pieces, fingerprints(pieces, self.codec.identity, self.contents), strict=True)
         unfinished = [(piece, mark) for piece, mark in marked if mark not in self.finished]
         return [(piece, mark) for piece, mark in unfinished if not self.failures.is_new(f"{mark}")]
 
     def _judge(self, pieces: Sequence[Piece], result: Outcome) -> None:
-        for piece, mark in zip(pieces, fingerprints(pieces, self.codec.identity), strict=True):
+        for piece, mark in zip(pieces, fingerprints(pieces, self.codec.identity, self.contents), strict=True):
             phonemes = None if mark in self.finished else self.phonemisation.phonemes(piece)
             if mark in self.finished and (reason := self._out_of_range(piece, mark)):
                 result.dropped.append(Dropped(piece.id, reason))
@@ -156,7 +161,7 @@ class Job:
         failed: list[tuple[int, Dropped]] = []
         pieces = [(piece, phonemes) for piece, _, phonemes in spoken]
         with StoreWriter(part, self.codec.identity) as writer:
-            made = encode_pieces(pieces, self.codec, self.cfg.duration_range, self.cfg.workers)
+            made = encode_pieces(pieces, self.models.encoder, self.cfg.duration_range, self.cfg.workers)
             for utterance, (_, mark, _) in zip(made, spoken, strict=True):
                 next(bar, None)
                 if isinstance(utterance, Dropped):

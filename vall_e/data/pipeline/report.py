@@ -38,8 +38,8 @@ class PrepareReport:
 
     `encoded` counts the utterances this run had to make. `dropped` lists those that could not be used as (id, reason),
     rows of the corpus among them as (line, reason), `unlisted` the audio files that no row names. `unknown_symbols` are
-    the utterances whose phonemes hold a symbol that the tokenizer has not. `missing` counts the utterances that other
-    jobs are still to make: with any of them there is no dataset yet.
+    the utterances whose phonemes hold a symbol that the tokenizer has not. `missing` counts the recordings that other
+    jobs are still to prepare: with any of them there is no dataset yet.
     """
 
     path: Path

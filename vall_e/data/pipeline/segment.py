@@ -12,6 +12,7 @@ from vall_e.data.recipes.audio_source import CodesSource
 from vall_e.data.recipes.corpus_entries import DEFAULT_LANGUAGE, ManifestEntry
 from vall_e.errors import AudioError
 
+from .contents import Contents
 from .journal import Journal, key_of
 from .piece import Dropped, Piece
 from .progress import progress
@@ -28,8 +29,10 @@ BEFORE_SECONDS, AFTER_SECONDS = 0.05, 0.5
 class Segmentation:
     """The pieces of each recording. A journal keeps spans of speech, `[[from, to] or null, ...]`, or `{dropped}`."""
 
-    def __init__(self, cfg: PreparationConfig, journal: Journal, transcription: Transcription) -> None:
-        self._cfg, self.journal, self._transcription = cfg, journal, transcription
+    def __init__(
+        self, cfg: PreparationConfig, journal: Journal, transcription: Transcription, contents: Contents
+    ) -> None:
+        self._cfg, self.journal, self._transcription, self._contents = cfg, journal, transcription, contents
 
     def pieces(self, entry: ManifestEntry) -> list[Piece] | Dropped | None:
         """The pieces of a recording, why it has none, or None if steps before are not done with it."""
@@ -66,7 +69,7 @@ class Segmentation:
 
     def _key(self, entry: ManifestEntry, cut: list[Piece]) -> str:
         spans = [piece.span for piece in cut]
-        return key_of("segment", entry.id, entry.audio.size(), spans, self._cfg.silence_db)
+        return key_of("segment", entry.id, self._contents.of(entry.audio), spans, self._cfg.silence_db)
 
     def _cut(self, entry: ManifestEntry) -> list[Piece] | Dropped | None:
         """Pieces as the transcript says, with the silence that they have."""

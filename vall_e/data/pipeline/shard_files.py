@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vall_e.audio.codec import CodecIdentity
 from vall_e.data.store.shards import join_shards
+from vall_e.data.store.store import Store
 
 from .finished import FinishedWork
 from .journal import key_of
@@ -25,9 +26,9 @@ def pack_files(
 ) -> None:
     """Write the utterances of fingerprints `kept`, `each` to a file in `path`.shards, and make `path` their index.
 
-    The files are named by what they hold. Those of an earlier state are removed when the index has been replaced.
+    The files are named by what they hold.
     """
-    folder = path.with_name(f"{path.name}.shards")
+    folder = _folder(path)
     files = []
     for start in range(0, len(kept), each):
         some = kept[start : start + each]
@@ -37,5 +38,19 @@ def pack_files(
         elif symbols is not None:
             symbols.look_through(files[-1])
     join_shards(path, files)
-    for old in set(folder.glob("*.h5")) - set(files):
-        old.unlink()
+
+
+def remove_outdated(path: Path) -> None:
+    """Remove the files in `path`.shards that `path` does not refer to: those of an earlier state."""
+    with Store(path) as store:
+        current = {(path.parent / shard.path).resolve() for shard in store.info.shards}
+    folder = _folder(path)
+    for old in folder.glob("*.h5"):
+        if old.resolve() not in current:
+            old.unlink()
+    if not current and folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _folder(path: Path) -> Path:
+    return path.with_name(f"{path.name}.shards")

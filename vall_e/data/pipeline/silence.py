@@ -13,9 +13,7 @@ BEFORE_SECONDS, AFTER_SECONDS = 0.05, 0.15
 def speech_span(wave: npt.NDArray[np.float32], sample_rate: int, silence_db: float) -> tuple[float, float] | None:
     """Seconds (from, to) of float32 [N] outside which every frame is `silence_db` below the loudest; None if all is
     silent, or not of finite numbers."""
-    hop = max(1, round(FRAME_SECONDS * sample_rate))
-    padded = np.pad(wave, (0, -len(wave) % hop)).reshape(-1, hop)
-    loudness = np.square(padded, dtype=np.float64).mean(axis=1)
+    loudness = _loudness(wave, max(1, round(FRAME_SECONDS * sample_rate)))
     loudest = float(loudness.max(initial=0.0))
     if not loudest or not np.isfinite(loudest):
         return None
@@ -23,3 +21,11 @@ def speech_span(wave: npt.NDArray[np.float32], sample_rate: int, silence_db: flo
     start = loud[0] * FRAME_SECONDS - BEFORE_SECONDS
     end = (loud[-1] + 1) * FRAME_SECONDS + AFTER_SECONDS
     return max(0.0, round(float(start), 4)), min(len(wave) / sample_rate, round(float(end), 4))
+
+
+def _loudness(wave: npt.NDArray[np.float32], hop: int) -> npt.NDArray[np.float64]:
+    """The mean square of every frame, the last filled up with silence, without a copy of a wave that may last hours."""
+    whole = len(wave) // hop * hop
+    frames, rest = wave[:whole].reshape(-1, hop), wave[None, whole:]
+    sums = [np.einsum("th,th->t", part, part, dtype=np.float64) for part in (frames, rest) if part.size]
+    return np.concatenate([*sums, np.zeros(0)]) / hop

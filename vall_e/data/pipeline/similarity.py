@@ -63,38 +63,43 @@ def similar_utterances(
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float16]]:
     """The k others of the same speaker that are nearest by cosine, nearest first.
 
-    features: [N, D]; speakers: [N]; training: [N], whose rows are similar to each other alone, as training must not
-    hear other splits. Returns rows int32 [N, k], -1 where there are no more, and their cosines float16 [N, k].
+    features: [N, D], of which those of one speaker are in memory at a time; speakers: [N]; training: [N], whose rows
+    are similar to each other alone, as training must not hear other splits. Returns rows int32 [N, k], -1 where there
+    are no more, and their cosines float16 [N, k].
     """
     indices = np.full((len(features), k), -1, np.int32)
     scores = np.zeros((len(features), k), np.float16)
-    lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    unit: Features = features / np.where(lengths > 0, lengths, np.float32(1))
     order = np.argsort(speakers, kind="stable")
     bounds = np.flatnonzero(np.diff(speakers[order])) + 1
     for rows in np.split(order, bounds):
+        unit = _unit(features[rows])
         step = max(1, COSINES_AT_ONCE // max(1, len(rows)))
         for start in range(0, len(rows), step):
-            _nearest(rows[start : start + step], rows, unit, training, indices, scores)
+            some = slice(start, start + step)
+            indices[rows[some]], scores[rows[some]] = _nearest(some, rows, unit, training[rows], k)
     return indices, scores
 
 
+def _unit(features: Features) -> Features:
+    """Rows of length 1, those of length 0 as they are: [n, D]."""
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    unit: Features = features / np.where(lengths > 0, lengths, np.float32(1))
+    return unit
+
+
 def _nearest(
-    rows: npt.NDArray[np.intp],
-    candidates: npt.NDArray[np.intp],
-    unit: Features,
-    training: npt.NDArray[np.bool_],
-    indices: npt.NDArray[np.int32],
-    scores: npt.NDArray[np.float16],
-) -> None:
-    cosines = unit[rows] @ unit[candidates].T
-    barred = (rows[:, None] == candidates) | (training[rows, None] & ~training[candidates])
-    cosines[barred] = -np.inf
-    best = _largest(cosines, indices.shape[1])
+    some: slice, rows: npt.NDArray[np.intp], unit: Features, training: npt.NDArray[np.bool_], k: int
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    """Of `some` of a speaker's `rows` [n], with vectors `unit` [n, D]: the nearest of all of them and the cosines."""
+    own = np.arange(len(rows))
+    cosines = unit[some] @ unit.T
+    cosines[(own[some, None] == own) | (training[some, None] & ~training)] = -np.inf
+    best = _largest(cosines, k)
     found = np.take_along_axis(cosines, best, axis=1)
-    width = best.shape[1]
-    indices[rows, :width] = np.where(np.isfinite(found), candidates[best], -1)
-    scores[rows, :width] = np.where(np.isfinite(found), found, 0)
+    missing = ((0, 0), (0, k - best.shape[1]))
+    indices = np.where(np.isfinite(found), rows[best], -1).astype(np.int32)
+    scores = np.where(np.isfinite(found), found, np.float32(0))
+    return np.pad(indices, missing, constant_values=-1), np.pad(scores, missing)
 
 
 def _largest(values: Features, k: int) -> npt.NDArray[np.intp]:

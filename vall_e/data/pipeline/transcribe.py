@@ -11,6 +11,7 @@ from vall_e.data.recipes.audio_source import CodesSource
 from vall_e.data.recipes.corpus_entries import ManifestEntry
 from vall_e.errors import AudioError
 
+from .contents import Contents
 from .journal import Journal, key_of
 from .progress import progress
 from .read_ahead import read_ahead
@@ -21,8 +22,10 @@ from .whisper import SAMPLE_RATE, Transcriber
 class Transcription:
     """Which recordings are transcribed; a journal keeps `{language, seconds, segments}` or `{dropped}`."""
 
-    def __init__(self, cfg: PreparationConfig, journal: Journal, transcriber: Transcriber | None) -> None:
-        self._cfg, self.journal, self._transcriber = cfg, journal, transcriber
+    def __init__(
+        self, cfg: PreparationConfig, journal: Journal, transcriber: Transcriber | None, contents: Contents
+    ) -> None:
+        self._cfg, self.journal, self._transcriber, self._contents = cfg, journal, transcriber, contents
 
     def wanted(self, entry: ManifestEntry) -> bool:
         """Whether a recording is to be transcribed."""
@@ -33,7 +36,7 @@ class Transcription:
     def key(self, entry: ManifestEntry) -> str:
         """Equal keys need one transcription."""
         name = self._transcriber.name if self._transcriber else None
-        return key_of("transcribe", entry.id, entry.audio.size(), name, entry.language)
+        return key_of("transcribe", entry.id, self._contents.of(entry.audio), name, entry.language)
 
     def pending(self, entries: Sequence[ManifestEntry]) -> list[ManifestEntry]:
         """Recordings that are to be transcribed yet."""

@@ -14,8 +14,9 @@ from vall_e.errors import DataError
 
 from .journal import Journal
 
-PASSING = ("phonemise", "encode", "features", "parts", "pack")
-"""Steps whose results are in the dataset at the end. Transcripts and silences stay: a later run would miss them."""
+PASSING = ("phonemise", "encode", "parts", "pack")
+"""Steps whose results are in the dataset at the end. What stays would be missed by a later run: the contents of files,
+transcripts, silences, vectors of sound. What one of several jobs has judged stays for those that are run again."""
 
 
 class Workshop:
@@ -24,8 +25,13 @@ class Workshop:
     def __init__(self, store: Path, shard: int, shards: int) -> None:
         self.store = store
         self.folder = store.with_name(f"{store.name}.work")
-        self.writer = f"{shard:05d}-of-{shards:05d}"
+        self.shard, self.shards = shard, shards
+        self.writer = self.name(shard)
         self._work: IO[str] | None = None
+
+    def name(self, shard: int) -> str:
+        """What the files of the job of that number are called by."""
+        return f"{shard:05d}-of-{self.shards:05d}"
 
     def journal(self, step: str) -> Journal:
         """The results of a step."""
@@ -54,11 +60,15 @@ class Workshop:
                 if self._work is not None:
                     fcntl.flock(self._work, fcntl.LOCK_UN)
 
+    def alone(self) -> bool:
+        """Whether no other job is at work, and none begins until this one has ended."""
+        return self._work is not None and _alone(self._work)
+
     def clear(self) -> None:
         """Remove what the dataset holds now, unless another job is at work: the last of them does so."""
-        if self._work is None or not _alone(self._work):
+        if not self.alone():
             return
-        for name in PASSING:
+        for name in (*PASSING, *(["judged"] if self.shards == 1 else [])):
             shutil.rmtree(self.folder / name, ignore_errors=True)
         for lock in self.folder.glob("*.lock"):
             lock.unlink(missing_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -12,32 +12,21 @@ import numpy as np
 from vall_e.errors import DataError
 
 from .artifact_pickle import load_artifact
-from .audio_source import Codes, file_size
+from .audio_source import Codes, OwnFile
 from .corpus import Corpus
 from .lines import read_short
-from .row import Found, Rejected, Row
+from .row import Elsewhere, Found, Rejected, Row
 
 CODECS = {".enc": "encodec", ".dac": "dac"}
 
 
-@dataclass(frozen=True)
-class Artifact:
+@dataclass(frozen=True, slots=True)
+class Artifact(OwnFile):
     """The codes in a file."""
-
-    path: Path
-
-    @property
-    def name(self) -> str:
-        """The path."""
-        return str(self.path)
-
-    def size(self) -> int:
-        """Bytes of the file."""
-        return file_size(self.path)
 
     def codes(self) -> Codes:
         """int16 [T, Q]."""
-        return level_codes(load_artifact(self.path).get("codes"), self.name)
+        return level_codes(load_artifact(self.file).get("codes"), self.name)
 
 
 def level_codes(value: Any, name: str) -> Codes:
@@ -65,7 +54,7 @@ def codec(corpus: Corpus) -> str:
 def rows(corpus: Corpus) -> Found:
     """A row for every code file; one without text is noise. `ID.json` beside it may hold its phonemes."""
     for path in corpus.with_suffix(*CODECS):
-        yield _row(corpus, path)
+        yield _row(corpus, path) if corpus.share.takes(path) else Elsewhere(str(path))
 
 
 def _row(corpus: Corpus, path: PurePosixPath) -> Row | Rejected:

@@ -21,8 +21,13 @@ class AudioSource(Protocol):
         """How messages call it."""
         ...
 
+    @property
+    def file(self) -> Path | None:
+        """The file by whose content a changed recording is told; None if its size alone tells."""
+        ...
+
     def size(self) -> int:
-        """Bytes of it, by which a changed recording is told; -1 if it cannot be reached."""
+        """Bytes of it; -1 if it cannot be reached."""
         ...
 
     def open(self) -> Path | BytesIO:
@@ -39,8 +44,13 @@ class CodesSource(Protocol):
         """How messages call it."""
         ...
 
+    @property
+    def file(self) -> Path | None:
+        """The file by whose content changed codes are told; None if their size alone tells."""
+        ...
+
     def size(self) -> int:
-        """Bytes of it, by which changed codes are told; -1 if they cannot be reached."""
+        """Bytes of it; -1 if they cannot be reached."""
         ...
 
     def codes(self) -> Codes:
@@ -49,23 +59,28 @@ class CodesSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class AudioFile:
-    """A file of its own."""
+class OwnFile:
+    """What lies in a file of its own."""
 
-    path: Path
+    file: Path
 
     @property
     def name(self) -> str:
         """Its path."""
-        return str(self.path)
+        return str(self.file)
 
     def size(self) -> int:
         """Bytes of the file."""
-        return file_size(self.path)
+        return file_size(self.file)
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFile(OwnFile):
+    """A recording in a file of its own."""
 
     def open(self) -> Path:
         """The file itself."""
-        return self.path
+        return self.file
 
 
 def file_size(path: Path) -> int:

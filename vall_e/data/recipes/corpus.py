@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from pathlib import Path, PurePosixPath
 from vall_e.audio.media import MEDIA_SUFFIXES
 from vall_e.errors import DataError
 
+from .share import EVERYTHING, Share
+
 log = logging.getLogger(__name__)
 
 AUDIO_SUFFIXES = MEDIA_SUFFIXES | {
@@ -19,13 +22,21 @@ AUDIO_SUFFIXES = MEDIA_SUFFIXES | {
 
 
 class Corpus:
-    """A folder, or a single file, and the files in it. Paths are relative to `root`, with slashes, in order of name."""
+    """A folder, or a single file, and the files in it. Paths are relative to `root`, with slashes, in order of name.
 
-    def __init__(self, source: Path) -> None:
+    Recipes need not read what belongs to recordings out of `share`.
+    """
+
+    def __init__(self, source: Path, share: Share = EVERYTHING) -> None:
+        self.share = share
         if not source.exists():
             raise DataError(f"dataset.source={source}: no such folder")
         self.root = source if source.is_dir() else source.parent
         self._only = None if source.is_dir() else source.name
+
+    def digest(self) -> str:
+        """Equal for corpora of the same files, by their names."""
+        return hashlib.sha256("\0".join(map(str, self.files)).encode("utf-8", "surrogateescape")).hexdigest()[:24]
 
     @property
     def name(self) -> str:

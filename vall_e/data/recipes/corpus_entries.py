@@ -18,6 +18,7 @@ from . import open_recipe
 from .audio_source import AudioFile, AudioSource, CodesSource
 from .corpus import Corpus, refusal
 from .row import Rejected, Row
+from .share import EVERYTHING, Share
 
 DEFAULT_LANGUAGE = "en"
 LANGUAGE_FOLDER = re.compile(r"([a-z]{2})(?:[-_][a-z]{2}(?:[-_].*)?)?", re.IGNORECASE)
@@ -31,7 +32,8 @@ LONGEST_NAME = 500
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ManifestEntry:
-    """One recording. `id` is the speaker and the file's stem, `where` the line that names it. `text` is None if nobody
+    """One recording. `id` is the speaker and the file's stem, `where` the line that names it, `order` its place among
+    the rows of the corpus. `text` is None if nobody
     wrote it down, `language` if that is to be heard, `phonemes` if they are to be found."""
 
     id: str
@@ -42,41 +44,47 @@ class ManifestEntry:
     split: str
     where: str = ""
     phonemes: str | None = None
+    order: int = field(default=0, compare=False)
 
 
 @dataclass
 class Manifest:
-    """What a corpus holds: recordings, or codes of `codec` in their place, rows that cannot be used, and audio files
-    that no row names."""
+    """What a corpus, or a share of it, holds: recordings, or codes of `codec` in their place, rows that cannot be used,
+    and audio files that no row names. `rows` counts those of the whole corpus, `files` tells its files from others."""
 
     recipe: str
     codec: str | None = None
+    rows: int = 0
+    files: str = ""
     entries: list[ManifestEntry] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     unlisted: list[str] = field(default_factory=list)
 
 
-def read_corpus(source: Path, cfg: DatasetConfig, preparation: PreparationConfig) -> Manifest:
-    """Everything in `source`, a folder or file, by the recipe that is set or fits; DataError if none does.
+def read_corpus(
+    source: Path, cfg: DatasetConfig, preparation: PreparationConfig, share: Share = EVERYTHING
+) -> Manifest:
+    """What of `share` is in `source`, a folder or file, by the recipe that is set or fits; DataError if none does.
 
     A recording without a speaker, a speaker without a group, and a recording without language or split get theirs as
     the settings say. Rows that cannot be used, and those whose id is taken, are rejected with the reason.
     """
-    corpus = Corpus(source)
+    corpus = Corpus(source, share)
     recipe = open_recipe(preparation.recipe, corpus)
-    manifest = Manifest(recipe.name, recipe.codec)
+    manifest = Manifest(recipe.name, recipe.codec, files=corpus.digest())
     settling = _Settling(source, corpus.root, cfg, preparation)
     listed: set[str] = set()
-    for row in recipe.rows(corpus):
-        if isinstance(row, Rejected):
-            manifest.rejected.append(row)
+    for order, row in enumerate(recipe.rows(corpus)):
+        manifest.rows = order + 1
+        if not isinstance(row, Rejected):
+            listed.add(os.path.normpath(row.path))
+        if not share.takes(row.id if isinstance(row, Rejected) else os.path.normpath(row.path)):
             continue
-        listed.add(os.path.normpath(row.path))
-        try:
-            manifest.entries.append(settling.entry(row))
-        except DataError as error:
-            manifest.rejected.append(Rejected(row.where, str(error)))
-    manifest.rejected = [Rejected(writable(one.id), writable(one.reason)) for one in manifest.rejected]
+        settled = settling.settled(row) if isinstance(row, Row) else row
+        if isinstance(settled, ManifestEntry):
+            manifest.entries.append(replace(settled, order=order))
+        elif isinstance(settled, Rejected):
+            manifest.rejected.append(Rejected(writable(settled.id), writable(settled.reason), order))
     rejected = {one.id for one in manifest.rejected}
     unlisted = [writable(name) for name in map(str, corpus.audio) if name not in listed]
     manifest.unlisted = [name for name in unlisted if name not in rejected]
@@ -97,6 +105,13 @@ class _Settling:
             if name is not None:
                 _known_language(name)
         self._taken: dict[str, tuple[str, str]] = {}
+
+    def settled(self, row: Row) -> ManifestEntry | Rejected:
+        """The recording of a row, or why it cannot be used."""
+        try:
+            return self.entry(row)
+        except DataError as error:
+            return Rejected(row.where, str(error))
 
     def entry(self, row: Row) -> ManifestEntry:
         """The recording of a row."""

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from .corpus import Corpus
 from .lines import read_short
-from .row import Found, Rejected, Row
+from .row import Elsewhere, Found, Rejected, Row
 from .tables import json_fields
 
 LOOKED_AT = 20
@@ -22,6 +22,9 @@ def rows(corpus: Corpus) -> Found:
     """A row for every audio file."""
     for audio in corpus.audio:
         path = audio.with_suffix(".json")
+        if not corpus.share.takes(audio):
+            yield Elsewhere(str(audio))
+            continue
         if str(path) not in corpus:
             yield Rejected(str(audio), f"has no {path.name} beside it")
             continue

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from .corpus import Corpus
 from .lines import read_short
-from .row import Found, Rejected, Row
+from .row import Elsewhere, Found, Rejected, Row
 
 SUFFIXES = (".txt", ".lab")
 
@@ -19,7 +19,7 @@ def fits(corpus: Corpus) -> bool:
 def rows(corpus: Corpus) -> Found:
     """A row for every audio file; what has no transcript beside it has no text."""
     for audio in corpus.audio:
-        yield _row(corpus, audio)
+        yield _row(corpus, audio) if corpus.share.takes(audio) else Elsewhere(str(audio))
 
 
 def _row(corpus: Corpus, audio: PurePosixPath) -> Row | Rejected:

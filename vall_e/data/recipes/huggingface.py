@@ -29,7 +29,7 @@ _lock = Lock()
 class EmbeddedAudio:
     """A recording in a column of a file: row `row` of its batch `batch`."""
 
-    path: Path
+    file: Path
     batch: int
     row: int
     column: str
@@ -37,17 +37,17 @@ class EmbeddedAudio:
     @property
     def name(self) -> str:
         """File and row."""
-        return f"{self.path}, batch {self.batch}, row {self.row}"
+        return f"{self.file}, batch {self.batch}, row {self.row}"
 
     def size(self) -> int:
         """Bytes of the file that it lies in."""
-        return file_size(self.path)
+        return file_size(self.file)
 
     def open(self) -> BytesIO:
         """The encoded audio."""
         try:
             with _lock:
-                value = _batch(self.path, self.batch, (self.column,)).column(self.column)[self.row].as_py()
+                value = _batch(self.file, self.batch, (self.column,)).column(self.column)[self.row].as_py()
         except (OSError, ValueError, IndexError, KeyError) as error:
             raise AudioError(f"{self.name}: cannot be read ({error})") from error
         if not isinstance(value, dict) or not value.get("bytes"):

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from .corpus import Corpus
 from .lines import read_lines, read_short
-from .row import Found, Rejected, Row
+from .row import Elsewhere, Found, Rejected, Row
 
 BESIDE = (".normalized.txt", ".original.txt")
 LISTED = ".trans.txt"
@@ -28,8 +28,11 @@ def rows(corpus: Corpus) -> Found:
             where, (name, _, text) = line[0], line[1].partition(" ")
             texts[str(path.parent / name)] = (where, text)
     for audio in corpus.audio:
-        name = str(audio.with_suffix(""))
-        told = texts.pop(name) if name in texts else _beside(corpus, audio)
+        listed = texts.pop(str(audio.with_suffix("")), None)
+        if not corpus.share.takes(audio):
+            yield Elsewhere(str(audio))
+            continue
+        told = listed or _beside(corpus, audio)
         yield Row(where=told[0], path=str(audio), text=told[1], speaker=_speaker(corpus, audio), split=_split(audio))
     for name, (where, _) in texts.items():
         yield Rejected(where, f"has a transcript of {name!r}, but there is no such audio")

@@ -29,6 +29,8 @@ class CodesInHdf5:
     path: Path
     key: str
     values: int
+    file: None = None
+    """That file may hold anything besides."""
 
     @property
     def name(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .audio_source import AudioSource, CodesSource
 from .corpus import Corpus
@@ -26,11 +26,19 @@ class Row:
 
 @dataclass(frozen=True)
 class Rejected:
-    """What cannot be used: the line, file or utterance, and why."""
+    """What cannot be used: the line, file or utterance, and why. `order` is its place among the rows of the corpus."""
 
     id: str
     reason: str
+    order: int = field(default=0, compare=False)
 
 
-Found = Iterator[Row | Rejected]
+@dataclass(frozen=True)
+class Elsewhere:
+    """A recording of another job's share, of which nothing is read but its path."""
+
+    path: str
+
+
+Found = Iterator[Row | Rejected | Elsewhere]
 Recipe = Callable[[Corpus], Found]

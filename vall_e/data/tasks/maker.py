@@ -14,6 +14,7 @@ from vall_e.data.sample import Sample
 from vall_e.data.sampling.selection import Rows, select_rows
 from vall_e.data.store.store import Store
 from vall_e.data.tasks.mixing import Mixer, OpenCodec
+from vall_e.data.utterance import Utterance
 from vall_e.errors import DataError
 from vall_e.text.tokenizer import Tokenizer
 
@@ -60,11 +61,19 @@ class SampleMaker:
         )
         self._apart = replace(self._around, cfg=replace(cfg, prompt_continuous_utterance_p=0.0))
 
-    def make(self, rng: np.random.Generator, row: int, speaker: int, task: str, *, continuous: bool = True) -> Sample:
-        """The sample of `row`, an utterance of `speaker`, for a task; unless `continuous` it is never prompted by its
+    def make(
+        self,
+        rng: np.random.Generator,
+        row: int,
+        speaker: int,
+        told: Utterance,
+        task: str,
+        *,
+        continuous: bool = True,
+    ) -> Sample:
+        """The sample of `row`, what `speaker` has `told`, for a task; unless `continuous` it is never prompted by its
         own beginning, and the text is that of the response."""
         around = self._around if continuous else self._apart
-        told = around.store.utterance(row)
         scene = Scene(around, rng, (row,), speaker, around.spoken(told))
         if task not in OF_SEVERAL:
             scene = self._padded(self._extended(scene))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from vall_e.audio.codec import Codec
-from vall_e.data.pipeline.encoding import encode_wave
+from vall_e.data.pipeline.wave_encoder import encode_wave
 from vall_e.data.utterance import Codes
 from vall_e.errors import DataError
 

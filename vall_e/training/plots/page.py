@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from vall_e.atomic import replace_text
+from vall_e.page import write_page
 
 from ..curves import Numbers
 from .axis import Axis, axis
@@ -18,7 +17,7 @@ from .colours import ON_BLACK, ON_WHITE, colour, dashes
 from .run_curves import RunCurves
 from .thinning import thinned
 
-TEMPLATE = "page.html.j2"
+TEMPLATE = Path(__file__).with_name("page.html.j2")
 WIDTH, HEIGHT = 640, 340
 LEFT, RIGHT, TOP, BOTTOM = 66, 612, 10, 300
 """Edges of the plotted area, in units of the drawing."""
@@ -26,17 +25,12 @@ MOST_POINTS = 2000
 """Of a curve with more points its extremes are kept, about as many."""
 
 
-def write_page(path: Path, charts: Sequence[Chart], runs: Sequence[RunCurves], x_label: str, smoothing: float) -> None:
+def show_charts(path: Path, charts: Sequence[Chart], runs: Sequence[RunCurves], x_label: str, smoothing: float) -> None:
     """Write `path`, atomically: the charts as SVG, with their numbers for the one who points at them."""
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     drawn = [_chart(chart) for chart in charts]
-    page = templates.get_template(TEMPLATE).render(
+    write_page(
+        path,
+        TEMPLATE,
         title=", ".join(run.label for run in runs),
         runs=[{"label": run.label, "path": run.path, **_style(place)} for place, run in enumerate(runs)],
         charts=drawn,
@@ -49,7 +43,6 @@ def write_page(path: Path, charts: Sequence[Chart], runs: Sequence[RunCurves], x
         size=(WIDTH, HEIGHT),
         edges={"left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM},
     )
-    replace_text(path, page)
 
 
 def _numbers(drawn: Sequence[dict[str, Any]], runs: Sequence[RunCurves], x_label: str) -> dict[str, Any]:

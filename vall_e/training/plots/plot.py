@@ -9,7 +9,7 @@ from vall_e.config.plot import PlotConfig, XAxis
 from vall_e.errors import ConfigError
 
 from .chart import charts
-from .page import write_page
+from .page import show_charts
 from .picture import draw_picture
 from .run_curves import read_runs
 
@@ -32,7 +32,7 @@ def plot(cfg: PlotConfig, folder: Path) -> list[Path]:
             if path.suffix == ".png":
                 draw_picture(path, found, [run.label for run in runs], x_label)
             else:
-                write_page(path, found, runs, x_label, cfg.smoothing)
+                show_charts(path, found, runs, x_label, cfg.smoothing)
         except OSError as error:
             raise ConfigError(f"{path} cannot be written: {error.strerror}; give another folder=PATH") from error
         log.info("%s", path)
