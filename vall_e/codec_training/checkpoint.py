@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,7 @@ def _take(engine: CodecEngine, states: dict[str, Tensor], counters: dict[str, An
 def start_from(engine: CodecEngine, weights: Path) -> None:
     """Begin with an exported codec; AudioError if it is none, CheckpointError if it has other sizes."""
     codec = load_codec(weights)
-    if codec.shape != engine.codec.shape:
+    if replace(codec.shape, refinements=engine.codec.shape.refinements) != engine.codec.shape:
         raise CheckpointError(f"weights={weights} has the sizes {asdict(codec.shape)}, shape asks for others")
     engine.codec.load_state_dict(codec.state_dict())
     start_codebooks(engine.codec)

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 QUIET = 1e-3
 """Magnitude below which a phase is noise, and is not made louder."""
+MOST = 10.0
+"""Largest gain: what has cancelled to less than a tenth has no phase to keep, and its gradient would be noise."""
 
 
 class ConsistentInverseSTFT(nn.Module):
@@ -30,7 +32,8 @@ class ConsistentInverseSTFT(nn.Module):
         wave = self._inverse(torch.polar(magnitude, phase))
         for _ in range(self.refinements):
             spectrum = self._forward(wave)
-            wave = self._inverse(spectrum * (magnitude / (spectrum.abs() + QUIET)))
+            gain = magnitude / (spectrum.abs() + QUIET)
+            wave = self._inverse(spectrum * gain.clamp_max(MOST))
         return wave
 
     def _forward(self, wave: Tensor) -> Tensor:
