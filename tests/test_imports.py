@@ -21,11 +21,18 @@ LEVELS = {
     "engines": 4,
     "decoding": 4,
     "training": 5,
+    "codec_training": 5,
     "evaluation": 5,
     "sweeping": 5,
     "apps": 6,
 }
-BESIDE = {("training", "evaluation"), ("audio", "text"), ("engines", "decoding"), ("models", "optim")}
+BESIDE = {
+    ("training", "evaluation"),
+    ("codec_training", "training"),
+    ("audio", "text"),
+    ("engines", "decoding"),
+    ("models", "optim"),
+}
 
 
 def modules() -> list[Path]:

@@ -1,8 +1,9 @@
-"""`python -m vall_e.train_codec audio=FOLDER`: train the built-in codec."""
+"""`python -m vall_e.train_codec audio=FOLDER`: train the built-in codec; the same command resumes a run."""
 
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 import hydra
 
@@ -14,12 +15,12 @@ from vall_e.launch import launch
 
 
 @hydra.main(config_path=conf_dir(), config_name="train_codec", **VERSION_BASE)
-@opens_with(partial(open_alone, kind=CodecTrainingConfig))
-def run(cfg: CodecTrainingConfig) -> None:
-    """Train until `steps`."""
-    from vall_e.audio.builtin.training import train_codec
+@opens_with(partial(open_alone, kind=CodecTrainingConfig), several=True)
+def run(cfg: CodecTrainingConfig) -> float:
+    """Train until `steps`; a sweep gets the mean loss of the last steps."""
+    from vall_e.codec_training.loop import train_codec
 
-    train_codec(cfg)
+    return train_codec(cfg, Path(cfg.out))
 
 
 def main() -> None:

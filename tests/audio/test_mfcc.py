@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from scipy.fft import dct
 
-from vall_e.audio.builtin.spectral_codec import mel_filters
+from vall_e.audio.builtin.spectral_features import mel_filters
 from vall_e.audio.mfcc import mfcc
 
 

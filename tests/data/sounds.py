@@ -18,7 +18,7 @@ from vall_e.config.codec import AudioBackend, CodecConfig
 from vall_e.config.dataset import DatasetConfig
 from vall_e.config.facts import SAMPLE_SPEECH
 from vall_e.data.dataset import SpeechDataset
-from vall_e.data.pipeline.encoding import encode_wave
+from vall_e.data.pipeline.wave_encoder import encode_wave
 from vall_e.data.store.store_writer import StoreWriter
 from vall_e.data.utterance import Codes, Utterance
 from vall_e.text import open_tokenizer

@@ -21,7 +21,7 @@ from .sounds import OPEN_CODEC, Ear, open_sounds, write_sounds
 from .test_dataset import assert_same_sample
 
 # In dB over bands of energy: what a codec makes of a mixture, and what another gain or another voice makes at least.
-ALIKE, UNLIKE = 1.7, 2.2
+ALIKE, UNLIKE = 2.0, 2.2
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from torch import Tensor
 from tests.small_run import batches, changed, engine, small
 from vall_e.config.model_experimental import ModelExperimentalConfig
 from vall_e.config.trainer import CollectGarbage, WeightDtype
+from vall_e.engines import descent
 from vall_e.engines import engine as engine_module
 from vall_e.engines.local import LocalEngine
 from vall_e.engines.micro_batch import draw_micro_batch
@@ -94,7 +95,7 @@ def test_recomputed_activations_change_no_gradient(speech: Path) -> None:
 def test_a_step_without_a_finite_gradient_is_skipped_and_too_many_end_the_run(
     speech: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(engine_module, "NONFINITE_LIMIT", 3)
+    monkeypatch.setattr(descent, "NONFINITE_LIMIT", 3)
     one = engine(small(speech, **CALM))
     batch = batches(one.cfg, 1)
     spoilt = one.model.sep.register_hook(lambda gradient: gradient * float("nan"))

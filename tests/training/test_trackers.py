@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,7 @@ def test_a_resumed_run_goes_on_in_the_same_run_and_one_begun_anew_in_another(tmp
         with opened(tmp_path) as metrics:
             metrics.truncate(step)
             metrics.log(step + 1, {"loss": 1.0})
+        time.sleep(1)  # W&B names the folder of a launch by its second.
     first, second, third = (run.run_id for run in run_records(tmp_path))
     assert first == second != third
     assert [row["step"] for row in history(tmp_path)] == [1, 3, 1]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .builtin.spectral_codec import mel_filters
+from .builtin.spectral_features import mel_filters
 
 WINDOW_SECONDS = 0.04
 MELS = 40

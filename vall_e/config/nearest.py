@@ -44,7 +44,7 @@ def unknown_setting(key: str, value: str | None, parent: type) -> str:
     siblings = [f.name for f in fields(parent)]
     if parent is Config:
         siblings += [group for group in groups() if group not in siblings]
-    elsewhere = {} if key.startswith("hydra.") else _by_last_name(Config if dot else parent)
+    elsewhere = {} if key.startswith("hydra.") else _by_last_name(Config if parent in _kinds(Config) else parent)
     near = ADAPTER if key == "lora" else nearest(name, siblings)
     if near is None and (other := nearest(name, elsewhere)):
         full = elsewhere[other]
@@ -79,6 +79,12 @@ def settings(kind: Any, at: str = "") -> Iterator[str]:
         for inner in (hints[f.name], *get_args(hints[f.name])):
             if is_dataclass(inner):
                 yield from settings(inner, here)
+
+
+def _kinds(kind: Any) -> set[Any]:
+    """A dataclass and all dataclasses in it."""
+    inner = {part for hint in _hints(kind).values() for part in (hint, *get_args(hint)) if is_dataclass(part)}
+    return {kind}.union(*map(_kinds, inner))
 
 
 @cache

@@ -14,7 +14,6 @@ import torch
 
 from vall_e.config.trainer import CollectGarbage, WeightDtype
 from vall_e.data.sample import Sample
-from vall_e.errors import VallEError
 from vall_e.models.backbones.checkpointing import Checkpointing
 from vall_e.models.draws import draw_skipped_layers
 from vall_e.models.layerskip import exit_weights
@@ -22,14 +21,12 @@ from vall_e.models.swapping import swap_modules
 from vall_e.models.vall_e import VallE
 from vall_e.optim.schedules import learning_rate_factor
 
+from .descent import nonfinite_in_a_row
 from .micro_batch import MicroBatch, draw_micro_batch
 from .resumable import Resumable
 from .step_stats import StepStats, merged
 
 log = logging.getLogger(__name__)
-
-NONFINITE_LIMIT = 50
-"""Steps with a non-finite gradient in a row after which the run stops."""
 
 
 class Engine(Resumable):
@@ -48,7 +45,7 @@ class Engine(Resumable):
         self.follow_schedule(learning_rate_factor(self.global_step, self.cfg.hyperparameters, self._iterations))
         stats = merged(self.ranks.gather(self.accumulate(self._draw(micro_batches))))
         grad_norm = self.update()
-        self._count_nonfinite(grad_norm)
+        self.nonfinite = nonfinite_in_a_row(self.nonfinite, grad_norm, self.global_step + 1)
         self.global_step += 1
         self.samples += stats.samples
         self.tokens += stats.positions
@@ -146,15 +143,6 @@ class Engine(Resumable):
     def _collect_garbage(self, moment: CollectGarbage) -> None:
         if self.cfg.trainer.gc_mode is moment:
             gc.collect()
-
-    def _count_nonfinite(self, grad_norm: float) -> None:
-        if np.isfinite(grad_norm):
-            self.nonfinite = 0
-            return
-        self.nonfinite += 1
-        log.warning("Step %d has a gradient of norm %s and is skipped", self.global_step + 1, grad_norm)
-        if self.nonfinite >= NONFINITE_LIMIT:
-            raise VallEError(f"{NONFINITE_LIMIT} steps in a row had a non-finite gradient: lower the learning rate")
 
 
 def _seed(*parts: int) -> int:

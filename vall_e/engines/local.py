@@ -33,6 +33,7 @@ from vall_e.precision import DTYPES
 from vall_e.text import Tokenizer
 
 from .adapter_state import adapter_tensors
+from .descent import descend
 from .engine import Engine
 from .gradient_buffer import GradientBuffer
 from .memory import advice, is_out_of_memory, sizes
@@ -114,14 +115,9 @@ class LocalEngine(Engine):
 
     def update(self) -> float:
         """See `Engine`."""
-        self.scaler.unscale_(self.optimizer)
-        limit = self.cfg.hyperparameters.gradient_clipping or float("inf")
-        norm = float(torch.nn.utils.clip_grad_norm_(self.gradients.parameters, limit))
-        if np.isfinite(norm):
-            self.scaler.step(self.optimizer)
-            if self.average is not None:
-                self.average.update()
-        self.scaler.update()
+        norm = descend(self.optimizer, self.gradients, self.cfg.hyperparameters.gradient_clipping, self.scaler)
+        if np.isfinite(norm) and self.average is not None:
+            self.average.update()
         return norm
 
     def follow_schedule(self, factor: float) -> None:

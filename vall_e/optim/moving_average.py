@@ -18,10 +18,11 @@ class MovingAverage:
         self.tensors: dict[str, Tensor] = {name: p.detach().float().clone() for name, p in self._parameters.items()}
 
     @torch.no_grad()
-    def update(self) -> None:
-        """Take the weights as they are now into the average."""
+    def update(self, decay: float | None = None) -> None:
+        """Take the weights as they are now into the average; `decay` is that of this step, if it is another."""
+        kept = self._decay if decay is None else decay
         weights = [p.detach().float() for p in self._parameters.values()]
-        torch._foreach_lerp_(list(self.tensors.values()), weights, 1 - self._decay)
+        torch._foreach_lerp_(list(self.tensors.values()), weights, 1 - kept)
 
     def load(self, tensors: dict[str, Tensor]) -> None:
         """Go on from saved averages; a parameter without one starts from its weights."""

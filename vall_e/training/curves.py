@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,13 +43,13 @@ PANELS = (
 )
 
 
-def plot_curves(metrics: Path, out: Path) -> None:
-    """Draw loss, accuracy and evaluations of a `metrics.jsonl` over steps into the PNG `out`, atomically.
+def plot_curves(metrics: Path, out: Path, charts: Sequence[Panel] = PANELS) -> None:
+    """Draw the `charts` of a `metrics.jsonl` over steps into the PNG `out`, atomically.
 
     Metrics that were never logged get no chart; with none at all nothing is written.
     """
     curves = read_curves(metrics)
-    panels = [(panel, shown) for panel in PANELS if (shown := _shown(panel, curves))]
+    panels = [(panel, shown) for panel in charts if (shown := _shown(panel, curves))]
     if not panels:
         log.info("%s holds nothing to draw", metrics)
         return

@@ -16,13 +16,13 @@ from tqdm import tqdm
 
 from vall_e.config.schema import Config
 from vall_e.engines.memory import peak_memory
-from vall_e.engines.ranks import Ranks, alert_within, joined_ranks
+from vall_e.engines.ranks import alert_within, joined_ranks
 from vall_e.errors import MemoryExhausted, RankLostError
 
-from .command import Command
 from .commands import Commands
 from .curves import plot_curves
 from .folder_lock import sole_user
+from .obey import agreed, is_due, obey, remaining_seconds
 from .run import Run, open_run
 from .trackers.json_lines import read_metrics
 
@@ -86,7 +86,7 @@ def make_step(run: Run) -> dict[str, float]:
         raise
     seconds = time.perf_counter() - began
     pace = {"seconds": seconds, "data_wait": waited / seconds, "memory_gib": peak_memory(run.engine.device)}
-    return stats | pace | {"remaining_hours": remaining_seconds(run, run.cfg.trainer.iterations) / 3600}
+    return stats | pace | {"remaining_hours": remaining_seconds(run, run.last_step) / 3600}
 
 
 @contextmanager
@@ -105,15 +105,6 @@ def saved_alone(run: Run) -> Iterator[None]:
         raise RankLostError(f"{error}; the same command goes on from {place}") from error
 
 
-def agreed(ranks: Ranks, commands: list[Command]) -> list[Command]:
-    """What any rank was told, for all of them: a signal may have reached one alone."""
-    found: list[Command] = []
-    if ranks.any(bool(commands)):
-        for own in ranks.gather(commands):
-            found += [command for command in own if command not in found]
-    return found
-
-
 def act_on_schedule(run: Run, done: Collection[str]) -> None:
     """Evaluate and save when their step has come, unless a command had it `done`; `finish` saves the last step."""
     step = run.engine.global_step
@@ -121,35 +112,6 @@ def act_on_schedule(run: Run, done: Collection[str]) -> None:
         run.evaluate()
     if is_due(step, run.cfg.trainer.save_frequency) and step < run.cfg.trainer.iterations and "save" not in done:
         run.save()
-
-
-def is_due(step: int, frequency: int) -> bool:
-    """Whether something that happens every `frequency` steps happens now; 0 is never."""
-    return frequency > 0 and step % frequency == 0
-
-
-def obey(run: Run, commands: list[Command]) -> bool:
-    """Carry out live commands; True if the run is to end."""
-    for command in commands:
-        match command.name:
-            case "save":
-                run.save()
-            case "eval":
-                run.evaluate()
-            case "export":
-                run.export()
-            case "lr":
-                assert command.value is not None
-                run.engine.set_learning_rate(command.value)
-                log.info("Peak learning rate is now %g", command.value)
-            case "time":
-                tell_remaining_time(run, command.value)
-            case "quit":
-                return True
-            case "eval_quit":
-                run.evaluate()
-                return True
-    return False
 
 
 def finish(run: Run, *, told_to_quit: bool) -> float:
@@ -204,18 +166,3 @@ def show(bar: Bar, stats: dict[str, float]) -> None:
         refresh=False,
     )
     bar.update()
-
-
-def tell_remaining_time(run: Run, step: float | None) -> None:
-    """Log how long the run will take to `step`, or to its end."""
-    last = int(step or run.cfg.trainer.iterations)
-    if run.engine.global_step == run.first_step:
-        log.info("How long it takes is known after the first step")
-        return
-    missing = max(0, last - run.engine.global_step)
-    log.info("%d steps, about %.0f minutes", missing, remaining_seconds(run, last) / 60)
-
-
-def remaining_seconds(run: Run, last: int) -> float:
-    """Until step `last`, if the rest goes as this launch went so far, evaluations and saves included."""
-    return max(0, last - run.engine.global_step) * run.seconds_per_step()

@@ -58,6 +58,11 @@ class Run:
     """Steps made before this launch."""
 
     @property
+    def last_step(self) -> int:
+        """Steps after which it ends."""
+        return self.cfg.trainer.iterations
+
+    @property
     def files(self) -> RunFiles:
         """Where checkpoints and exports lie."""
         return RunFiles(self.cfg, self.folder)

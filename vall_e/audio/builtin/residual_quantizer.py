@@ -5,6 +5,8 @@ Axes: B batch, T frames, D latent width, Q levels, K codebook entries.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,6 +16,15 @@ DEAD_BELOW = 0.05
 """A code whose moving usage count falls under this is re-seeded from the batch."""
 
 
+Pool = Callable[[Tensor], Tensor]
+"""Rows [M, ...] of one process -> those of all processes that train together, in the same order on each."""
+
+
+def alone(rows: Tensor) -> Tensor:
+    """The rows of the only process."""
+    return rows
+
+
 class Codebook(nn.Module):
     """One quantiser level: `vectors: [K, D]`, started by k-means on the first batch it sees."""
 
@@ -21,6 +32,8 @@ class Codebook(nn.Module):
     usage: Tensor
     sums: Tensor
     started: Tensor
+    revived = 0
+    """Codes that the last `learn` re-seeded."""
 
     def __init__(self, entries: int, width: int) -> None:
         super().__init__()
@@ -55,8 +68,9 @@ class Codebook(nn.Module):
         self.sums.lerp_(sums, 1 - EMA_DECAY)
         self.vectors.copy_(self.sums / self.usage[:, None].clamp_min(1e-4))
         dead = self.usage < DEAD_BELOW
-        if revived := int(dead.sum()):
-            seeds = x[torch.randint(len(x), (revived,), device=x.device)]
+        self.revived = int(dead.sum())
+        if self.revived:
+            seeds = x[torch.randint(len(x), (self.revived,), device=x.device)]
             self.vectors[dead] = seeds
             self.sums[dead] = seeds * 0.5
             self.usage[dead] = 0.5
@@ -72,11 +86,12 @@ class ResidualQuantizer(nn.Module):
     def __init__(self, levels: int, entries: int, width: int) -> None:
         super().__init__()
         self.codebooks = nn.ModuleList(Codebook(entries, width) for _ in range(levels))
+        self.pool: Pool = alone
 
     def encode(self, x: Tensor) -> Tensor:
         """Latents [B, T, D] -> codes int64 [B, T, Q]."""
         codes = []
-        for book in self._books():
+        for book in self.books():
             ids = book.nearest(x)
             codes.append(ids)
             x = x - book.vectors[ids]
@@ -84,32 +99,35 @@ class ResidualQuantizer(nn.Module):
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes [B, T, Q'] with Q' <= Q -> latents [B, T, D]."""
-        books = list(self._books())[: codes.shape[-1]]
+        books = list(self.books())[: codes.shape[-1]]
         return torch.stack([b.vectors[codes[..., q]] for q, b in enumerate(books)]).sum(0)
 
     def forward(self, x: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
-        """Quantise latents for training, learning the codebooks.
+        """Quantise latents for training, learning the codebooks from what `pool` gathers.
 
         x: [B, T, D]; keep: int [B], levels used per row (quantiser dropout: SoundStream, section III-C).
-        Returns the straight-through latents [B, T, D] and the commitment loss.
+        Returns the straight-through latents [B, T, D] and the commitment loss: this process's share of the mean over
+        all, so that the losses of all processes add up to it.
         """
         residual, total = x, torch.zeros_like(x)
         commitment = x.new_zeros(())
-        for level, book in enumerate(self._books()):
+        for level, book in enumerate(self.books()):
             rows = keep > level
-            flat = residual[rows].detach().flatten(0, 1)
-            if not len(flat):
+            own = residual[rows].flatten(0, 1)
+            every = self.pool(own.detach())
+            if not len(every):
                 break
             if not book.started:
-                book.start(flat)
-            ids = book.nearest(flat)
-            chosen = book.vectors[ids].view_as(residual[rows])
-            commitment = commitment + F.mse_loss(residual[rows], chosen)
+                book.start(every)
+            ids = book.nearest(own.detach())
+            chosen = book.vectors[ids]
+            commitment = commitment + F.mse_loss(own, chosen, reduction="sum") / every.numel()
             step = torch.zeros_like(x)
-            step[rows] = chosen
+            step[rows] = chosen.view(-1, *x.shape[1:])
             total, residual = total + step, residual - step
-            book.learn(flat, ids)
+            book.learn(every, self.pool(ids))
         return x + (total - x).detach(), commitment / len(self.codebooks)
 
-    def _books(self) -> list[Codebook]:
+    def books(self) -> list[Codebook]:
+        """The codebooks, from the first level on."""
         return [b for b in self.codebooks if isinstance(b, Codebook)]

@@ -1,24 +1,29 @@
-"""The built-in neural codec: log-mel -> ConvNeXt -> residual codes -> ConvNeXt -> inverse STFT.
+"""The built-in neural codec: spectrum -> ConvNeXt -> residual codes -> ConvNeXt -> inverse STFT.
 
 Everything runs at the frame rate (75 Hz), which makes it fast on a CPU. The parts follow Vocos
 (ConvNeXt backbone and inverse-STFT head, arXiv:2306.00814) and SoundStream (residual quantiser,
-arXiv:2107.03312). Axes: B batch, N samples, T frames, C channels, Q levels.
+arXiv:2107.03312). The encoder hears phase as well as magnitude: codes that tell magnitude alone leave the decoder
+to guess the phase, and that is what is heard. Axes: B batch, N samples, T frames, C channels, Q levels.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from vall_e.audio.codec import Reach
 
+from .consistent_stft import ConsistentInverseSTFT
 from .residual_quantizer import ResidualQuantizer
+from .spectral_features import SpectralFeatures
 
 KERNEL = 7
 """Frames that a convolution sees."""
+LOUDEST = 7.0
+"""Largest natural logarithm of a magnitude."""
 
 
 @dataclass(kw_only=True, frozen=True)
@@ -32,37 +37,11 @@ class SpectralCodecShape:
     levels: int = 8
     entries: int = 1024
     latent: int = 64
-    encoder_width: int = 192
+    encoder_width: int = 224
     encoder_blocks: int = 4
-    decoder_width: int = 288
+    decoder_width: int = 320
     decoder_blocks: int = 7
-
-
-class LogMel(nn.Module):
-    """Natural-log mel spectrogram, one frame per hop: [B, N] -> [B, mels, N / hop]."""
-
-    window: Tensor
-    filters: Tensor
-
-    def __init__(self, shape: SpectralCodecShape) -> None:
-        super().__init__()
-        self.hop, self.n_fft = shape.hop, shape.window
-        self.register_buffer("window", torch.hann_window(shape.window), persistent=False)
-        self.register_buffer("filters", mel_filters(shape.sample_rate, shape.window, shape.mels), persistent=False)
-
-    def forward(self, wave: Tensor) -> Tensor:
-        spectrum = torch.stft(wave, self.n_fft, self.hop, window=self.window, return_complex=True)
-        return (self.filters @ spectrum.abs()).clamp_min(1e-5).log()[..., :-1]
-
-
-def mel_filters(sample_rate: int, n_fft: int, mels: int) -> Tensor:
-    """Triangular filters on the HTK mel scale, [mels, n_fft / 2 + 1], each peaking at one."""
-    top = 2595 * math.log10(1 + sample_rate / 2 / 700)
-    edges = 700 * (10 ** (torch.linspace(0, top, mels + 2) / 2595) - 1)
-    bins = torch.linspace(0, sample_rate / 2, n_fft // 2 + 1)
-    rise = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
-    fall = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
-    return torch.minimum(rise, fall).clamp_min(0)
+    refinements: int = 2
 
 
 class ConvNeXtBlock(nn.Module):
@@ -98,23 +77,15 @@ class ConvNeXt(nn.Module):
         return y
 
 
-class InverseSTFT(nn.Module):
-    """Log-magnitude and phase per frame to a waveform: [B, T, 2 * bins] -> [B, T * hop]."""
+class Reconstruction(NamedTuple):
+    """What training looks at."""
 
-    window: Tensor
-
-    def __init__(self, shape: SpectralCodecShape) -> None:
-        super().__init__()
-        self.hop, self.n_fft = shape.hop, shape.window
-        self.register_buffer("window", torch.hann_window(shape.window), persistent=False)
-
-    def forward(self, frames: Tensor) -> Tensor:
-        magnitude, phase = frames.float().transpose(1, 2).chunk(2, dim=1)
-        spectrum = torch.polar(magnitude.clamp_max(7.0).exp(), phase)
-        # The last frame stands twice, so that T frames give T hops.
-        spectrum = torch.cat([spectrum, spectrum[..., -1:]], -1)
-        length = self.hop * (spectrum.shape[-1] - 1)
-        return torch.istft(spectrum, self.n_fft, self.hop, window=self.window, length=length)
+    wave: Tensor
+    """[B, N]."""
+    magnitude: Tensor
+    """Of the spectrum that the decoder wrote: [B, bins, N / hop]."""
+    commitment: Tensor
+    """Distance of the encoder from the codebooks: []."""
 
 
 class SpectralCodec(nn.Module):
@@ -123,29 +94,43 @@ class SpectralCodec(nn.Module):
     def __init__(self, shape: SpectralCodecShape) -> None:
         super().__init__()
         self.shape = shape
-        self.log_mel = LogMel(shape)
-        self.encoder = ConvNeXt(shape.mels, shape.encoder_width, shape.encoder_blocks, shape.latent)
+        self.features = SpectralFeatures(shape.sample_rate, shape.hop, shape.window, shape.mels)
+        self.narrow = nn.Conv1d(self.features.channels, shape.encoder_width, 1)
+        self.encoder = ConvNeXt(shape.encoder_width, shape.encoder_width, shape.encoder_blocks, shape.latent)
         self.quantizer = ResidualQuantizer(shape.levels, shape.entries, shape.latent)
         self.decoder = ConvNeXt(shape.latent, shape.decoder_width, shape.decoder_blocks, shape.window + 2)
-        self.head = InverseSTFT(shape)
+        self.head = ConsistentInverseSTFT(shape.hop, shape.window, shape.refinements)
 
     @property
     def reach(self) -> Reach:
-        """Half a kernel for each convolution, and the frames whose windows overlap."""
+        """Half a kernel for each convolution, and the frames whose windows overlap, once more for each refinement."""
         convolutions = KERNEL // 2 * (1 + self.shape.decoder_blocks)
         overlap = self.shape.window // 2 // self.shape.hop
-        return Reach(before=convolutions + overlap - 1, behind=convolutions + overlap)
+        refined = self.shape.refinements * (self.shape.window // self.shape.hop - 1)
+        return Reach(before=convolutions + overlap - 1 + refined, behind=convolutions + overlap + refined)
+
+    def latents(self, wave: Tensor) -> Tensor:
+        """What is quantised: wave [B, N], N a multiple of the hop -> [B, N / hop, D]."""
+        found: Tensor = self.encoder(self.narrow(self.features(wave)))
+        return found
 
     def encode(self, wave: Tensor) -> Tensor:
         """wave [B, N], N a multiple of the hop -> codes int64 [B, N / hop, Q]."""
-        return self.quantizer.encode(self.encoder(self.log_mel(wave)))
+        return self.quantizer.encode(self.latents(wave))
 
     def decode(self, codes: Tensor) -> Tensor:
         """codes [B, T, Q'], Q' <= Q -> wave [B, T * hop]."""
-        wave: Tensor = self.head(self.decoder(self.quantizer.decode(codes).transpose(1, 2)))
+        wave: Tensor = self.head(*self._spectrum(self.quantizer.decode(codes)))
         return wave
 
-    def forward(self, wave: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
-        """Reconstruct wave [B, N] through the first `keep` [B] levels: (wave [B, N], commitment loss)."""
-        latents, commitment = self.quantizer(self.encoder(self.log_mel(wave)), keep)
-        return self.head(self.decoder(latents.transpose(1, 2))), commitment
+    def forward(self, wave: Tensor, keep: Tensor) -> Reconstruction:
+        """Reconstruct wave [B, N] through the first `keep` [B] levels."""
+        latents, commitment = self.quantizer(self.latents(wave), keep)
+        magnitude, phase = self._spectrum(latents)
+        return Reconstruction(self.head(magnitude, phase), magnitude, commitment)
+
+    def _spectrum(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Latents [B, T, D] -> magnitude and phase, [B, bins, T] each."""
+        frames: Tensor = self.decoder(latents.transpose(1, 2)).float().transpose(1, 2)
+        magnitude, phase = frames.chunk(2, dim=1)
+        return magnitude.clamp_max(LOUDEST).exp(), phase

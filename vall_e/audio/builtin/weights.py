@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
+from vall_e.atomic import replacing
 from vall_e.errors import AudioError
 
 from .spectral_codec import SpectralCodec, SpectralCodecShape
@@ -17,12 +19,14 @@ from .spectral_codec import SpectralCodec, SpectralCodecShape
 
 def save_codec(codec: SpectralCodec, path: Path) -> None:
     """Write `path` atomically, tensors as float16."""
-    tensors = {name: tensor.half().contiguous() for name, tensor in codec.state_dict().items()}
-    partial = path.with_suffix(".partial")
-    save_file(tensors, partial, metadata={"shape": json.dumps(asdict(codec.shape))})
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    write_codec(codec.shape, codec.state_dict(), path)
+
+
+def write_codec(shape: SpectralCodecShape, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """`save_codec` of a codec of these sizes, given as its state by name."""
+    halves = {name: tensor.half().contiguous() for name, tensor in tensors.items()}
+    with replacing(path) as partial:
+        save_file(halves, partial, metadata={"shape": json.dumps(asdict(shape))})
 
 
 def load_codec(path: Path) -> SpectralCodec:

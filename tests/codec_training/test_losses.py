@@ -1,0 +1,106 @@
+"""The terms of the codec's loss."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from auraloss.freq import MultiResolutionSTFTLoss
+from torch import Tensor
+
+from vall_e.codec_training.losses.adversarial import adversarial, discriminator_loss
+from vall_e.codec_training.losses.complex_stft import complex_stft
+from vall_e.codec_training.losses.feature_matching import feature_matching
+from vall_e.codec_training.losses.linear_stft import linear_stft
+from vall_e.codec_training.losses.mel_stft import MelSTFT
+from vall_e.codec_training.losses.phase import phase, unwrapped
+from vall_e.codec_training.losses.spectra import Spectra
+from vall_e.codec_training.losses.terms import SpectralTerms
+from vall_e.config.codec_losses import CodecLossesConfig
+
+TERMS = {"linear_stft": linear_stft, "mel_stft": MelSTFT(24_000), "complex_stft": complex_stft, "phase": phase}
+
+
+def waves(seed: int, clips: int = 2) -> Tensor:
+    return torch.randn(clips, 4_800, generator=torch.Generator().manual_seed(seed)) * 0.1
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_a_term_is_0_for_the_same_wave_and_above_it_for_another(name: str) -> None:
+    assert float(TERMS[name](Spectra(waves(0), waves(0)))) == pytest.approx(0, abs=1e-6)
+    assert float(TERMS[name](Spectra(waves(1), waves(0)))) > 0.1
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_gradients_are_finite_for_silence_and_lead_to_the_target(name: str) -> None:
+    silent = torch.zeros(1, 4_800, requires_grad=True)
+    TERMS[name](Spectra(silent, waves(0, 1))).backward()
+    assert silent.grad is not None and silent.grad.isfinite().all()
+    near = (waves(0, 1) + 0.01 * waves(1, 1)).requires_grad_()
+    before = TERMS[name](Spectra(near, waves(0, 1)))
+    before.backward()
+    assert near.grad is not None
+    after = TERMS[name](Spectra(near.detach() - 1e-5 * near.grad / near.grad.abs().max(), waves(0, 1)))
+    assert float(after) < float(before.detach())
+
+
+def test_magnitudes_are_compared_as_auraloss_does() -> None:
+    output, target = waves(0, 1), waves(1, 1)
+    windows = [2048, 1024, 512, 256]
+    linear = MultiResolutionSTFTLoss(windows, [w // 4 for w in windows], windows)
+    mel = MultiResolutionSTFTLoss(
+        windows[:3], [w // 4 for w in windows[:3]], windows[:3], scale="mel", n_bins=80, sample_rate=24_000
+    )
+    spectra = Spectra(output, target)
+    assert float(linear_stft(spectra)) == pytest.approx(float(linear(output[:, None], target[:, None])), rel=1e-5)
+    assert float(MelSTFT(24_000)(spectra)) == pytest.approx(float(mel(output[:, None], target[:, None])), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["linear_stft", "mel_stft"])
+def test_silence_is_no_reason_for_a_huge_loss(name: str) -> None:
+    beside_silence = float(TERMS[name](Spectra(0.01 * waves(0), torch.zeros(2, 4_800))))
+    assert beside_silence < 15
+    half, loud = waves(0, 1) * 0.5, waves(0, 1)
+    assert float(TERMS[name](Spectra(half, loud))) == pytest.approx(0.5 + math.log(2), abs=0.01)
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_a_batch_has_the_mean_loss_of_its_clips(name: str) -> None:
+    output, target = waves(0, 3) * torch.tensor([[1.0], [0.1], [0.01]]), waves(1, 3)
+    alone = [float(TERMS[name](Spectra(output[n : n + 1], target[n : n + 1]))) for n in range(3)]
+    assert float(TERMS[name](Spectra(output, target))) == pytest.approx(sum(alone) / 3, rel=1e-5)
+
+
+def test_only_terms_that_hear_phase_tell_a_wave_from_its_opposite() -> None:
+    spectra = Spectra(-waves(0), waves(0))
+    deaf = {name for name, term in TERMS.items() if float(term(spectra)) < 1e-5}
+    assert deaf == {"linear_stft", "mel_stft"}
+
+
+def test_angles_go_the_shorter_way_around() -> None:
+    angles = torch.tensor([0.1, -0.1, math.pi + 0.1, 2 * math.pi - 0.1, 7 * math.pi])
+    assert unwrapped(angles).tolist() == pytest.approx([0.1, 0.1, math.pi - 0.1, 0.1, math.pi], abs=1e-4)
+
+
+def test_a_term_of_weight_0_is_not_computed_and_the_others_are_weighed() -> None:
+    terms = SpectralTerms(CodecLossesConfig(linear_stft=2.0, mel_stft=0.0, complex_stft=3.0), 24_000)
+    found = terms(waves(0), waves(1))
+    assert list(found) == ["linear_stft", "complex_stft"]
+    assert float(terms.total(found)) == pytest.approx(
+        2 * float(found["linear_stft"]) + 3 * float(found["complex_stft"])
+    )
+
+
+@pytest.mark.parametrize(("objective", "real", "coded"), [("least_squares", 1.0, 0.0), ("hinge", 2.0, -2.0)])
+def test_discriminators_want_speech_high_and_coded_speech_low(objective: str, real: float, coded: float) -> None:
+    high, low = [torch.full((2, 3), real)], [torch.full((2, 3), coded)]
+    assert float(discriminator_loss(high, low, objective)) == 0
+    assert float(discriminator_loss(low, high, objective)) > 1
+    assert float(adversarial(high, objective)) < float(adversarial(low, objective))
+
+
+def test_features_are_compared_by_their_own_size() -> None:
+    real, coded = [[torch.full((2, 4), 3.0)]], [[torch.full((2, 4), 4.5)]]
+    assert float(feature_matching(real, coded)) == pytest.approx(0.5)
+    assert float(feature_matching(real, real)) == 0

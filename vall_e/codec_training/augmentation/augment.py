@@ -1,0 +1,46 @@
+"""All augmentations of a clip, drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from vall_e.audio.read import Wave
+from vall_e.config.codec_augmentation import AugmentationConfig
+
+from .band_limit import band_limited
+from .gain import with_gain
+from .noise import pink, white, with_noise
+from .reverberation import impulse_response, reverberant
+
+Another = Callable[[], Wave]
+"""Another clip of the same length."""
+
+
+def augmented(
+    wave: Wave, cfg: AugmentationConfig, rng: np.random.Generator, another: Another, sample_rate: int
+) -> Wave:
+    """What the settings do to a clip: float32 [N] -> float32 [N] in -1..1."""
+    if rng.random() < cfg.reverberation:
+        seconds = _between(rng, cfg.reverberation_seconds)
+        wave = reverberant(wave, impulse_response(rng, seconds, sample_rate))
+    if rng.random() < cfg.noise:
+        wave = with_noise(wave, _some_noise(rng, len(wave), another), _between(rng, cfg.noise_snr_db))
+    if rng.random() < cfg.band_limit:
+        wave = band_limited(wave, _between(rng, cfg.band_limit_hz), sample_rate)
+    decibels = _between(rng, cfg.gain_db) if rng.random() < cfg.gain else 0.0
+    return with_gain(wave, decibels)
+
+
+def _between(rng: np.random.Generator, bounds: list[float]) -> float:
+    return float(rng.uniform(bounds[0], bounds[1]))
+
+
+def _some_noise(rng: np.random.Generator, samples: int, another: Another) -> Wave:
+    match rng.integers(3):
+        case 0:
+            return white(rng, samples)
+        case 1:
+            return pink(rng, samples)
+    return another()

@@ -1,0 +1,1 @@
+"""Networks that learn to tell coded speech from speech."""

@@ -1,0 +1,1 @@
+"""The terms of the codec's loss, a file each."""

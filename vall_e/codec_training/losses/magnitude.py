@@ -1,0 +1,39 @@
+"""Magnitudes and their distance, as AuraLoss computes them.
+
+AuraLoss (C. Steinmetz, J. Reiss, 2020) takes spectral convergence over a whole batch; here every clip has its own, so
+that quiet clips count as loud ones do, and a batch may be spread over ranks. Clips below -60 dB count as if they had
+that.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+FLOOR = 1e-8
+"""Smallest squared magnitude."""
+
+
+def quietest(window: int) -> float:
+    """Root mean square of the magnitudes of white noise at -60 dB under a Hann window of so many samples."""
+    return 1e-3 * math.sqrt(window * 3 / 8)
+
+
+def magnitude(spectrum: Tensor) -> Tensor:
+    """complex64 [B, F, T] -> float32 [B, F, T]."""
+    squared = spectrum.real.square() + spectrum.imag.square()
+    return squared.clamp_min(FLOOR).sqrt()
+
+
+def magnitude_distance(output: Tensor, target: Tensor, lowest: float) -> Tensor:
+    """Spectral convergence (arXiv:1808.06719) plus the mean distance of logarithms: [B, F, T] twice -> [].
+
+    lowest: root mean square of the magnitudes of the quietest clip; silence would make the convergence infinite.
+    """
+    size = torch.linalg.vector_norm(target, dim=(1, 2)).clamp_min(lowest * target[0].numel() ** 0.5)
+    convergence = torch.linalg.vector_norm(target - output, dim=(1, 2)) / size
+    logarithmic = (output.log() - target.log()).abs()
+    distance: Tensor = convergence.mean() + logarithmic.mean()
+    return distance
