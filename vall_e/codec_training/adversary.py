@@ -11,7 +11,6 @@ from vall_e.config.hyperparameters import HyperparametersConfig
 from vall_e.engines.descent import descend
 from vall_e.engines.gradient_buffer import GradientBuffer
 from vall_e.engines.ranks import Ranks
-from vall_e.optim.learning_rate import apply_factor
 from vall_e.optim.optimizers import build_optimizer
 
 from .discriminators.ensemble import Discriminators
@@ -34,9 +33,8 @@ class Adversary:
         self.optimizer = build_optimizer(self.discriminators, hyper, [])
         self.gradients = GradientBuffer(self.discriminators.parameters())
 
-    def learn(self, real: Tensor, coded: Tensor, factor: float) -> dict[str, float]:
-        """A step of the discriminators at `factor` of their learning rate; waveforms [B, N] twice."""
-        apply_factor(self.optimizer, factor)
+    def learn(self, real: Tensor, coded: Tensor) -> dict[str, float]:
+        """A step of the discriminators; waveforms [B, N] twice."""
         self.gradients.zero()
         judged = self.discriminators(torch.cat([real, coded.detach()]))
         scores = [one.score.chunk(2) for one in judged]

@@ -63,7 +63,7 @@ class CodecEngine:
         apply_factor(self.optimizer, factor)
         self.codec.train()
         self.gradients.zero()
-        loss, stats = self._loss(wave.to(self.device), rng, factor)
+        loss, stats = self._loss(wave.to(self.device), rng)
         loss.backward()  # type: ignore[no-untyped-call]
         self.gradients.average(self.ranks)
         grad_norm = descend(self.optimizer, self.gradients, self.cfg.gradient_clipping)
@@ -74,7 +74,7 @@ class CodecEngine:
         told = {"grad_norm": grad_norm, "lr": effective(self.optimizer), "step_seconds": time.perf_counter() - began}
         return _means(self.ranks.gather(stats)) | told | self._codebooks()
 
-    def _loss(self, wave: Tensor, rng: np.random.Generator, factor: float) -> tuple[Tensor, dict[str, float]]:
+    def _loss(self, wave: Tensor, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         """What is to be descended, and the numbers of this rank; `loss` of these is that of the spectra alone."""
         keep = self._kept(rng, len(wave)).to(self.device)
         output, magnitude, commitment = self.codec(wave, keep)
@@ -89,7 +89,7 @@ class CodecEngine:
         }
         if self.adversary is None or self.global_step < self._learns_from:
             return loss, told
-        against, seen = self._against(self.adversary, wave, output, rng, factor)
+        against, seen = self._against(self.adversary, wave, output, rng)
         return loss + against, told | seen
 
     def _magnitude(self, wave: Tensor) -> Tensor:
@@ -98,13 +98,13 @@ class CodecEngine:
             return magnitude_of(self.codec.features.spectrum(wave))
 
     def _against(
-        self, adversary: Adversary, wave: Tensor, output: Tensor, rng: np.random.Generator, factor: float
+        self, adversary: Adversary, wave: Tensor, output: Tensor, rng: np.random.Generator
     ) -> tuple[Tensor, dict[str, float]]:
         """A step of the discriminators; then, once they steer, their part of the codec's loss."""
         samples = min(wave.shape[1], int(adversary.cfg.crop_seconds * self.codec.shape.sample_rate))
         start = int(rng.integers(wave.shape[1] - samples + 1))
         real, coded = wave[:, start : start + samples], output[:, start : start + samples]
-        told = adversary.learn(real, coded, factor)
+        told = adversary.learn(real, coded)
         if self.global_step < (adversary.cfg.start or 0):
             return output.new_zeros(()), told
         terms = adversary.judge(real, coded)
