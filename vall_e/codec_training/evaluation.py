@@ -20,7 +20,10 @@ TEMPLATE = "samples.html.j2"
 
 @torch.inference_mode()
 def measure(codec: SpectralCodec, clips: Tensor, terms: SpectralTerms) -> tuple[dict[str, float], Tensor]:
-    """Terms of the loss between clips [B, N] and what all levels make of them, and that: [B, N] in main memory."""
+    """Terms of the loss between clips [B, N] and what all levels make of them, and that: [B, N] in main memory.
+
+    `decoder_magnitude`, which looks into the decoder, is not among them.
+    """
     device = next(codec.parameters()).device
     coded = torch.cat([codec.decode(codec.encode(clip[None].to(device))).cpu() for clip in clips])
     found = terms(coded, clips)
