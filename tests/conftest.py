@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import gc
 import os
+import threading
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tqdm import tqdm
 
 # Tests run side by side, and their models are small: threads of one would only wait for cores that others have. It is
 # read when torch is imported, by every process that a test starts, too.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A lock of this process alone. tqdm's own is shared with all that is forked: a process killed while it holds the lock
+# would leave the others waiting for ever.
+tqdm.set_lock(threading.RLock())
 
 settings.register_profile("any machine", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")

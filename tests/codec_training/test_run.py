@@ -15,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.child import forked
 from tests.codec_training.conftest import SMALL_ADVERSARY, Settings
 from vall_e.audio.builtin.codec import BuiltinCodec
 from vall_e.audio.builtin.weights import load_codec
@@ -88,11 +89,7 @@ def _killed(cfg: CodecTrainingConfig, folder: Path, draw: random.Random) -> bool
     """Go on in a forked process and kill it after its next save; whether it was still running."""
     latest = folder / "ckpt" / "latest"
     before = latest.stat().st_mtime_ns if latest.is_file() else 0
-    child = os.fork()
-    if not child:
-        os.setpgid(0, 0)
-        train_codec(cfg, folder)
-        os._exit(0)
+    child = forked(lambda: train_codec(cfg, folder))
     while not (latest.is_file() and latest.stat().st_mtime_ns != before):
         if os.waitpid(child, os.WNOHANG)[0]:
             return False
@@ -105,10 +102,7 @@ def _killed(cfg: CodecTrainingConfig, folder: Path, draw: random.Random) -> bool
 def test_a_run_told_to_quit_saves_and_the_same_command_goes_on(settings: Settings, tmp_path: Path) -> None:
     cfg = settings(steps=6, save_frequency=100)
     train_codec(cfg, tmp_path / "whole")
-    child = os.fork()
-    if not child:
-        train_codec(cfg, tmp_path / "parts")
-        os._exit(0)
+    child = forked(lambda: train_codec(cfg, tmp_path / "parts"))
     while not ((tmp_path / "parts/metrics.jsonl").is_file() and rows(tmp_path / "parts")):
         time.sleep(0.001)
     os.kill(child, signal.SIGTERM)

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.child import forked
 from vall_e.config.dataset import DatasetConfig
 from vall_e.config.preparation import PreparationConfig
 from vall_e.config.schema import Config
@@ -100,14 +101,7 @@ def in_peace(corpus: Path) -> dict[str, Any]:
 
 def killed(cfg: Config, prepared: Callable[[], None], after: float | None = None) -> bool:
     """Run in a process of its own that kills itself, or is killed after some seconds; whether it was."""
-    child = os.fork()
-    if not child:
-        try:
-            prepared()
-            run(cfg)
-            os._exit(0)
-        except BaseException:
-            os._exit(1)
+    child = forked(lambda: (prepared(), run(cfg)))
     if after is not None:
         time.sleep(after)
         os.kill(child, signal.SIGKILL)

@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.child import forked
 from tests.small_run import checkpoints, losses, small
 from vall_e.config.schema import Config
 from vall_e.training.loop import train
@@ -32,19 +33,6 @@ def settings(speech: Path) -> Config:
         scheduler="WarmupCosineLR",
         ema_decay=0.9,
     )
-
-
-def started(cfg: Config, folder: Path) -> int:
-    """A process that goes on with the run; forked, so that nothing is imported anew."""
-    child = os.fork()
-    if child:
-        return child
-    try:
-        os.setpgid(0, 0)
-        train(cfg, folder)
-        os._exit(0)
-    except BaseException:
-        os._exit(1)
 
 
 def newest(folder: Path) -> int:
@@ -72,7 +60,9 @@ def test_a_run_killed_again_and_again_is_the_run_that_was_not(speech: Path, tmp_
     cfg, draw = settings(speech), random.Random(0)
     torch.set_num_threads(1)
     train(cfg, tmp_path / "whole")
-    killed = [kill_amid(started(cfg, tmp_path / "killed"), tmp_path / "killed", draw) for _ in range(KILLS)]
+    killed = [
+        kill_amid(forked(lambda: train(cfg, tmp_path / "killed")), tmp_path / "killed", draw) for _ in range(KILLS)
+    ]
     train(cfg, tmp_path / "killed")
     assert sum(killed) > KILLS / 2
     assert losses(tmp_path / "killed") == losses(tmp_path / "whole")

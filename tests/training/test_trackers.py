@@ -43,6 +43,7 @@ def records(path: Path) -> Iterator[Any]:
 
 def sent(folder: Path) -> list[Any]:
     """All records of the launches in a run's folder, the oldest launch first."""
+    wandb.teardown()  # its service writes on for a moment when a run has ended
     files = sorted(folder.glob("wandb/offline-run-*/*.wandb"), key=lambda path: path.stat().st_mtime_ns)
     return [record for path in files for record in records(path)]
 
