@@ -8,12 +8,14 @@ from datetime import timedelta
 from threading import Thread
 
 import torch.distributed as dist
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 
 from vall_e.errors import RankLostError
 
 PATIENCE = timedelta(minutes=10)
 """How long a rank waits for the others to start."""
-Place = tuple[dist.Store, int, int]
+Place = tuple[Store, int, int]
 """The store in which ranks leave their addresses, the number of this rank, how many there are."""
 
 
@@ -33,12 +35,13 @@ def meet(timeout: timedelta) -> Place:
     except dist.DistError as error:
         raise RankLostError(_told(str(error).splitlines()[0])) from error
     store.set_timeout(timeout)
-    return dist.PrefixStore("default_pg", store), rank, size
+    return PrefixStore("default_pg", store), rank, size
 
 
 def _look(found: Future[Place]) -> None:
     try:
-        found.set_result(next(dist.rendezvous("env://", timeout=PATIENCE)))
+        # Longer, so that torch does not come back while the process ends.
+        found.set_result(next(rendezvous("env://", timeout=2 * PATIENCE)))
     except BaseException as error:
         found.set_exception(error)
 
