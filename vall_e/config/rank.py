@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-PORTS = range(20_000, 29_000)
+PORTS = range(20_000, 30_000)
 """Where ranks of a job of submitit meet: below the ports that a system gives to connections, on Linux from 32768."""
 
 
