@@ -22,10 +22,10 @@ from tests.training.test_resume import OVERRIDES
 
 pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="the extra slurm is not installed")
 
-LOCAL = ("hydra/launcher=submitit_local", "hydra.launcher.timeout_min=6")
+LOCAL = ("hydra/launcher=submitit_local", "hydra.launcher.timeout_min=15")
 TRAIN = ("experiment=slurm/train", *LOCAL, "hydra.launcher.tasks_per_node=2", "hydra.run.dir=run")
 PATIENCE = 800.0
-"""Seconds for all that a launch does."""
+"""Seconds for all that a launch does, fewer than its jobs and pytest give it: so its logs are shown."""
 
 
 @dataclass(frozen=True)
