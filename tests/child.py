@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
+import time
 import traceback
 from collections.abc import Callable
+from threading import Thread
+
+PATIENCE = 600.0
+"""Seconds until a process is taken for one that never ends."""
 
 
 def forked(work: Callable[[], object]) -> int:
@@ -20,3 +26,30 @@ def forked(work: Callable[[], object]) -> int:
     except BaseException:
         traceback.print_exc()
         os._exit(1)
+
+
+def ended(child: int) -> int:
+    """Wait for a process; its exit status, negative for a signal. One that does not end is killed, and fails."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        found, status = os.waitpid(child, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.002)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    raise AssertionError(f"still running after {PATIENCE:g} s")
+
+
+def interrupted(work: Callable[[], object], number: int, wait: Callable[[], object]) -> None:
+    """Do `work`, amid which this process is sent a signal when `wait` returns in a thread.
+
+    Not by another process: on a machine with much to do that might get its turn when all is over.
+    """
+
+    def send() -> None:
+        wait()
+        os.kill(os.getpid(), number)
+
+    Thread(target=send, daemon=True).start()
+    work()

@@ -16,8 +16,9 @@ from tqdm import tqdm
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A lock of this process alone. tqdm's own is shared with all that is forked: a process killed while it holds the lock
-# would leave the others waiting for ever.
+# would leave the others waiting for ever. Nor shall its thread that looks after bars hold this one amid a fork.
 tqdm.set_lock(threading.RLock())
+tqdm.monitor_interval = 0
 
 settings.register_profile("any machine", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")

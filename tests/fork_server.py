@@ -12,6 +12,7 @@ import json
 import os
 import runpy
 import select
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -31,7 +32,8 @@ PAUSE = 0.01
 
 
 def main() -> None:
-    """Serve until standard input is closed; returns in each forked process when that has done its work."""
+    """Serve until standard input is closed, and end what runs then; returns in each forked process when that has done
+    its work."""
     with suppress(ImportError):  # the tests of the configuration run without torch
         for module in (*PRELOADED, *sys.argv[1:]):
             importlib.import_module(module)
@@ -42,6 +44,8 @@ def main() -> None:
         if select.select([0], [], [], PAUSE if ends else None)[0]:
             line = sys.stdin.readline()
             if not line:
+                for process in ends:
+                    os.kill(process, signal.SIGKILL)
                 return
             request = json.loads(line)
             if not (process := os.fork()):

@@ -53,6 +53,7 @@ def within(hub: Hub, home: Path, **variables: str) -> dict[str, str]:
     """The environment of a process that has a cache in `home` and knows this hub alone."""
     kept = {name: value for name, value in environment().items() if not name.startswith(("HF_", "HUGGING"))}
     own = {"HF_ENDPOINT": hub.url, "HF_HOME": str(home), "HF_HUB_DISABLE_TELEMETRY": "1"}
+    own |= {"HF_HUB_ETAG_TIMEOUT": "300", "HF_HUB_DOWNLOAD_TIMEOUT": "300", "no_proxy": "127.0.0.1"}
     return kept | own | {"NO_PROXY": "127.0.0.1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"} | variables
 
 

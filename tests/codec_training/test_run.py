@@ -15,11 +15,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.child import forked
+from tests.child import ended, forked, interrupted
 from tests.codec_training.conftest import SMALL_ADVERSARY, Settings
 from vall_e.audio.builtin.codec import BuiltinCodec
 from vall_e.audio.builtin.weights import load_codec
+from vall_e.codec_training import loop
 from vall_e.codec_training.loop import train_codec
+from vall_e.codec_training.run import CodecRun
 from vall_e.config.codec_augmentation import AugmentationConfig
 from vall_e.config.codec_training import CodecTrainingConfig
 from vall_e.errors import CheckpointError, ConfigError
@@ -86,27 +88,33 @@ def test_a_run_killed_again_and_again_is_the_run_that_was_not(settings: Settings
 
 
 def _killed(cfg: CodecTrainingConfig, folder: Path, draw: random.Random) -> bool:
-    """Go on in a forked process and kill it after its next save; whether it was still running."""
-    latest = folder / "ckpt" / "latest"
+    """Go on in a process that is killed after its next save; whether it was before its end."""
+    latest, then = folder / "ckpt" / "latest", draw.uniform(0, 0.03)
     before = latest.stat().st_mtime_ns if latest.is_file() else 0
-    child = forked(lambda: train_codec(cfg, folder))
-    while not (latest.is_file() and latest.stat().st_mtime_ns != before):
-        if os.waitpid(child, os.WNOHANG)[0]:
-            return False
-        time.sleep(0.001)
-    time.sleep(draw.uniform(0, 0.03))
-    os.kill(child, signal.SIGKILL)
-    return os.waitpid(child, 0)[1] != 0
+
+    def wait() -> None:
+        while not (latest.is_file() and latest.stat().st_mtime_ns != before):
+            time.sleep(0.001)
+        time.sleep(then)
+
+    return ended(forked(lambda: interrupted(lambda: train_codec(cfg, folder), signal.SIGKILL, wait))) != 0
 
 
-def test_a_run_told_to_quit_saves_and_the_same_command_goes_on(settings: Settings, tmp_path: Path) -> None:
+def test_a_run_told_to_quit_saves_and_the_same_command_goes_on(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cfg = settings(steps=6, save_frequency=100)
     train_codec(cfg, tmp_path / "whole")
-    child = forked(lambda: train_codec(cfg, tmp_path / "parts"))
-    while not ((tmp_path / "parts/metrics.jsonl").is_file() and rows(tmp_path / "parts")):
-        time.sleep(0.001)
-    os.kill(child, signal.SIGTERM)
-    assert os.waitpid(child, 0)[1] == 0
+    make_step = loop.make_step
+
+    def signalled(run: CodecRun) -> dict[str, float]:
+        signal.raise_signal(signal.SIGTERM)
+        return make_step(run)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "make_step", signalled)
+        train_codec(cfg, tmp_path / "parts")
+    assert len(rows(tmp_path / "parts")) == 1
     train_codec(cfg, tmp_path / "parts")
     assert_same(tmp_path / "whole", tmp_path / "parts", 6)
 

@@ -9,7 +9,7 @@ import pytest
 from tests import forked
 from tests.config.launching import launched
 from tests.small_run import environment
-from vall_e.config.rank import rank, without_local_rank, world_size
+from vall_e.config.rank import PORTS, meeting_port, rank, without_local_rank, world_size
 
 CLOCK = "hydra.run.dir=runs/${now:%H-%M}"
 
@@ -31,6 +31,12 @@ def test_the_launcher_tells_which_rank_this_is(monkeypatch: pytest.MonkeyPatch) 
 def test_the_local_rank_that_deepspeed_adds_is_no_mistake_and_another_is() -> None:
     assert without_local_rank(["seed=1", "--local_rank=1"]) == ["seed=1"]
     assert without_local_rank(["--local_rank=2"]) == ["--local_rank=2"]
+
+
+def test_jobs_side_by_side_meet_at_ports_of_their_own_that_no_connection_has() -> None:
+    array = [meeting_port(str(30_211_998 + task)) for task in range(1000)]
+    assert len(set(array)) == 1000 and set(array) <= set(PORTS) and max(PORTS) < 32_768
+    assert meeting_port("job") in PORTS
 
 
 def test_a_folder_named_by_the_clock_is_refused(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.child import forked
+from tests.child import ended, forked, interrupted
 from vall_e.config.dataset import DatasetConfig
 from vall_e.config.preparation import PreparationConfig
 from vall_e.config.schema import Config
@@ -101,13 +101,12 @@ def in_peace(corpus: Path) -> dict[str, Any]:
 
 def killed(cfg: Config, prepared: Callable[[], None], after: float | None = None) -> bool:
     """Run in a process of its own that kills itself, or is killed after some seconds; whether it was."""
-    child = forked(lambda: (prepared(), run(cfg)))
-    if after is not None:
-        time.sleep(after)
-        os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-    return os.WIFSIGNALED(status)
+    if after is None:
+        status = ended(forked(lambda: (prepared(), run(cfg))))
+    else:
+        status = ended(forked(lambda: interrupted(lambda: run(cfg), signal.SIGKILL, lambda: time.sleep(after))))
+    assert status in (0, -signal.SIGKILL)
+    return status != 0
 
 
 def die() -> None:

@@ -64,7 +64,7 @@ def test_a_killed_preparation_goes_on_and_gives_the_same_store(tmp_path: Path, c
     prepare(config(tmp_path, tmp_path / "whole.h5"), EnergyCodec())
     cfg = config(tmp_path, tmp_path / "s.h5")
     killed = multiprocessing.get_context("fork").Process(
-        target=prepare, args=(cfg, FailingCodec(calls, kill=True)), kwargs={"part_size": 2}
+        target=prepare, args=(cfg, FailingCodec(calls, kill=True)), kwargs={"part_size": 2}, daemon=True
     )
     killed.start()
     killed.join(600)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.child import forked
+from tests.child import ended, forked, interrupted
 from tests.small_run import checkpoints, losses, small
 from vall_e.config.schema import Config
 from vall_e.training.loop import train
@@ -41,18 +41,22 @@ def newest(folder: Path) -> int:
     return latest.stat().st_mtime_ns if latest.is_file() else 0
 
 
-def kill_amid(child: int, folder: Path, draw: random.Random) -> bool:
-    """Kill the process while it starts, or after a save, in a step or the next save; whether it was still running."""
-    before = newest(folder)
-    waits_for_save = draw.random() < 0.5
-    time.sleep(0 if waits_for_save else draw.uniform(0, 0.3))
-    while waits_for_save and newest(folder) == before:
-        if os.waitpid(child, os.WNOHANG)[0]:
-            return False
-        time.sleep(0.001)
-    time.sleep(draw.uniform(0, 0.02))
-    os.kill(child, draw.choice([signal.SIGKILL] * 4 + [signal.SIGTERM]))
-    return os.waitpid(child, 0)[1] != 0
+def killed_amid(cfg: Config, folder: Path, draw: random.Random) -> bool:
+    """Go on in a process that is killed while it starts, or after a save, in a step or the next save.
+
+    Whether it was before its end.
+    """
+    before, waits_for_save = newest(folder), draw.random() < 0.5
+    first, then = 0 if waits_for_save else draw.uniform(0, 0.3), draw.uniform(0, 0.02)
+
+    def wait() -> None:
+        time.sleep(first)
+        while waits_for_save and newest(folder) == before:
+            time.sleep(0.001)
+        time.sleep(then)
+
+    number = draw.choice([signal.SIGKILL] * 4 + [signal.SIGTERM])
+    return ended(forked(lambda: interrupted(lambda: train(cfg, folder), number, wait))) != 0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
@@ -60,9 +64,7 @@ def test_a_run_killed_again_and_again_is_the_run_that_was_not(speech: Path, tmp_
     cfg, draw = settings(speech), random.Random(0)
     torch.set_num_threads(1)
     train(cfg, tmp_path / "whole")
-    killed = [
-        kill_amid(forked(lambda: train(cfg, tmp_path / "killed")), tmp_path / "killed", draw) for _ in range(KILLS)
-    ]
+    killed = [killed_amid(cfg, tmp_path / "killed", draw) for _ in range(KILLS)]
     train(cfg, tmp_path / "killed")
     assert sum(killed) > KILLS / 2
     assert losses(tmp_path / "killed") == losses(tmp_path / "whole")

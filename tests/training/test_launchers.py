@@ -11,8 +11,8 @@ import pytest
 import soundfile
 
 import vall_e
+from tests.free_port import free_port
 from tests.small_run import checkpoints, environment, losses, rows
-from tests.training.test_lost_ranks import free_port
 from tests.training.test_resume import OVERRIDES
 
 SAMPLE = Path(vall_e.__file__).parent / "sample"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import socket
 import sys
 import time
 from collections.abc import Sequence
@@ -15,7 +14,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.forked import Forked
+from tests.forked import PATIENCE, Forked
+from tests.free_port import free_port
 from tests.small_run import REPOSITORY, checkpoints, environment, losses
 from tests.training.test_resume import OVERRIDES
 from vall_e.engines.checkpoint import find_checkpoint
@@ -23,12 +23,6 @@ from vall_e.engines.checkpoint import find_checkpoint
 KILLS = int(os.environ.get("VALL_E_KILLS", "1"))
 STEPS = 16
 Processes = list[Forked]
-
-
-def free_port() -> str:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return str(taken.getsockname()[1])
 
 
 def started(folder: Path, speech: Path, overrides: Sequence[str]) -> Processes:
@@ -50,9 +44,12 @@ def ended(ranks: Processes) -> list[tuple[int | None, str]]:
 
 def wait_for_step(folder: Path, step: int, ranks: Processes) -> None:
     """Return when so many steps are logged."""
-    metrics = folder / "metrics.jsonl"
-    while not metrics.is_file() or len(metrics.read_text().splitlines()) < step:
-        assert all(process.poll() is None for process in ranks), "".join(process.told() for process in ranks)
+    metrics, deadline = folder / "metrics.jsonl", time.monotonic() + PATIENCE
+    while True:
+        run = all(process.poll() is None for process in ranks)  # looked at first: the last steps are seen in any case
+        if metrics.is_file() and len(metrics.read_text().splitlines()) >= step:
+            return
+        assert run and time.monotonic() < deadline, "".join(process.told() for process in ranks)
         time.sleep(0.01)
 
 

@@ -100,13 +100,15 @@ def process(speech: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     pipe = subprocess.PIPE
     env = environment()
     with subprocess.Popen(command, cwd=tmp_path, env=env, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as started:
-        deadline = time.monotonic() + 600
-        while not ((tmp_path / "run/metrics.jsonl").exists() and rows(tmp_path / "run")):
-            assert time.monotonic() < deadline, "no step was made"
-            assert started.poll() is None, "".join(started.communicate())
-            time.sleep(0.02)
-        yield started
-        started.kill()
+        try:
+            deadline = time.monotonic() + 600
+            while not ((tmp_path / "run/metrics.jsonl").exists() and rows(tmp_path / "run")):
+                assert time.monotonic() < deadline, "no step was made"
+                assert started.poll() is None, "".join(started.communicate())
+                time.sleep(0.02)
+            yield started
+        finally:
+            started.kill()
 
 
 def test_sigterm_saves_and_the_next_launch_goes_on(

@@ -64,7 +64,11 @@ def test_two_machines_train_one_model(machines: tuple[str, str], speech: Path, t
     folder = tmp_path / "run"
     told = [*OVERRIDES, f"dataset.hdf5_name={speech}", f"hydra.run.dir={folder}", f"trainer.iterations={STEPS}"]
     nodes = [node(number, machine, told) for number, machine in enumerate(machines)]
-    ended = [(process.communicate(timeout=600)[1], process.returncode) for process in nodes]
+    try:
+        ended = [(process.communicate(timeout=600)[1], process.returncode) for process in nodes]
+    finally:
+        for process in nodes:
+            process.kill()
     assert [status for _, status in ended] == [0, 0], "".join(told for told, _ in ended)
     assert sorted(losses(folder)) == [1, 2, 3, 4]
     assert (checkpoints(folder) / str(STEPS) / "weights.safetensors").is_file()

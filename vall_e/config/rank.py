@@ -6,6 +6,9 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+PORTS = range(20_000, 30_000)
+"""Where ranks of a job of submitit meet: below the ports that a system gives to connections, on Linux from 32768."""
+
 
 def world_size() -> int:
     """Ranks of this launch; 1 without a launcher."""
@@ -23,7 +26,18 @@ def tell_torch() -> None:
         return
     from submitit.helpers import TorchDistributedEnvironment
 
+    job = _submitit_job()
+    # submitit would draw one that any connection may have, even that of a rank which looks for the first too early.
+    os.environ.setdefault("MASTER_PORT", str(meeting_port(job.raw_job_id)))
     TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
+    if job.num_nodes == 1:
+        os.environ["MASTER_ADDR"] = "127.0.0.1"  # a machine may not know its own name
+
+
+def meeting_port(job: str) -> int:
+    """The port at which the ranks of a job meet; jobs of successive numbers, as in an array, have different ones."""
+    digits = "".join(character for character in job if character in "0123456789")
+    return PORTS[int(digits or 0) % len(PORTS)]
 
 
 def without_local_rank(arguments: Sequence[str]) -> list[str]:

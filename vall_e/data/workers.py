@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import time
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ class Workers(Iterator[list[Sample]]):
         self._deliveries: Iterator[Delivery] = deliveries
         # torch ends workers when the iterator is deleted, too late if that happens within a cycle or at exit: its
         # queues may be gone first. The finalizer keeps them until the workers have ended.
-        self._end = weakref.finalize(self, deliveries._shutdown_workers)  # type: ignore[attr-defined]
+        self._end = weakref.finalize(self, _end, deliveries)
 
     def __next__(self) -> list[Sample]:
         made = next(self._deliveries)
@@ -101,6 +102,14 @@ def _loader(desk: _Desk, orders: Iterator[Order], count: int, start: str) -> tor
     )
 
 
+def _end(deliveries: Any) -> None:
+    deliveries._shutdown_workers()
+    deadline = time.monotonic() + GRACE_SECONDS
+    for process in deliveries._workers:
+        process.join(max(0.0, deadline - time.monotonic()))
+        process.kill()  # one that hangs may have heard no signal, and Python would wait for it at exit
+
+
 def _as_it_is(delivery: Any) -> Any:
     return delivery
 
@@ -109,4 +118,5 @@ def _outlive_signals(worker: int) -> None:
     # Ctrl-C and a scheduler's SIGTERM reach the whole process group. The parent then wants to finish its step and
     # save, which a dying worker would prevent; workers end when the parent closes them or is gone.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, lambda *_: signal.alarm(GRACE_SECONDS))

@@ -15,6 +15,8 @@ import torch.distributed as dist
 from vall_e.config.rank import world_size
 from vall_e.errors import ConfigError, RankLostError
 
+from .meeting import meet
+
 T = TypeVar("T")
 
 LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -106,7 +108,8 @@ def alert_within() -> Iterator[None]:
 def joined_ranks(device: str) -> Iterator[Ranks]:
     """The ranks that torchrun, DeepSpeed's or another launcher started, told by its environment variables.
 
-    ConfigError if some of these are missing. A process group that is there already is used and left as it is.
+    ConfigError if some of these are missing, RankLostError if the ranks do not meet. A process group that is there
+    already is used and left as it is.
     """
     if world_size() == 1:
         yield ALONE
@@ -116,7 +119,9 @@ def joined_ranks(device: str) -> Iterator[Ranks]:
     ours = not dist.is_initialized()
     if ours:
         on_gpu = device != "cpu" and torch.cuda.is_available()
-        dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo", timeout=TIMEOUT)
+        store, rank, size = meet(TIMEOUT)
+        backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=TIMEOUT)
     try:
         yield Ranks(dist.get_rank(), dist.get_world_size(), int(os.environ.get("LOCAL_RANK", "0")))
     finally:
