@@ -17,11 +17,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class OpenedRecipe:
-    """A recipe and its name. `codec` is that of the codes it brings, None if it brings sound."""
+    """A recipe and its name. `codec` is that of the codes it brings, None if it brings sound.
+
+    `by_stem` if speakers stand in files of the recordings, which a job reads of its own share alone: whether ids clash
+    can be told if all that are called alike are in one share.
+    """
 
     name: str
     rows: Recipe
     codec: str | None = None
+    by_stem: bool = False
 
 
 # The most telling first: the first that fits is taken.
@@ -44,7 +49,7 @@ def open_recipe(name: str, corpus: Corpus) -> OpenedRecipe:
     if name == "auto":
         name = _detected(corpus)
     codec = artifacts.codec(corpus) if name == "artifacts" else "encodec" if name == "reference_hdf5" else None
-    return OpenedRecipe(name, RECIPES[name][1], codec)
+    return OpenedRecipe(name, RECIPES[name][1], codec, by_stem=name == "emilia")
 
 
 def _detected(corpus: Corpus) -> str:

@@ -65,7 +65,7 @@ def _row(corpus: Corpus, path: PurePosixPath) -> Row | Rejected:
         if str(path.with_suffix(".json")) in corpus:
             told = {**told, **json.loads(read_short(corpus.root / path.with_suffix(".json")))}
     except (DataError, OSError, ValueError, TypeError, RecursionError) as error:
-        return Rejected(str(path), str(error))
+        return Rejected(str(path), str(error), path=str(path))
     return spoken_row(str(path), str(path), Artifact(corpus.root / path), told)
 
 
