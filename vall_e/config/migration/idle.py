@@ -11,6 +11,7 @@ from .outcome import dotted
 from .result import Migration
 
 JOINING = ("dataset.resps_append_p",)
+AUTOTUNING = ("hyperparameters.autotune_params",)
 NOISE = ("dataset.noise_scale",)
 DISTILLATION = tuple(f"hyperparameters.teacher_{name}" for name in ("alpha", "temperature", "loss_fn"))
 LAYERS = ("optimizations.bitnet", "optimizations.fp8")
@@ -37,6 +38,7 @@ def _idle(config: Config) -> dict[str, str]:
         (CODEC_TABLES, config.model.version == LATEST, "tables of older generations, and version 5 never read it"),
         (JOINING, dataset.resps_max_samples == 1, "joined targets, and resps_max_samples is 1"),
         (NOISE, not (dataset.prompt_inject_noise or noisy), "noise, and no task mixes it in"),
+        (AUTOTUNING, not config.hyperparameters.autotune, "the search for fast settings, and it is off"),
         (DISTILLATION, config.teacher is None, "distillation, and there is no teacher"),
         (
             LAYERS,
