@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import multiprocessing
 import shutil
 import sys
@@ -61,6 +62,13 @@ def test_jobs_side_by_side_make_the_dataset_of_one(tmp_path: Path, shards: int):
     assert [job.exitcode for job in jobs] == [0] * shards
     assert rows(tmp_path / "s.h5") == rows(tmp_path / "one.h5")
     assert {path.name for path in (tmp_path / "s.h5.work").iterdir()} == {"content", "judged"}
+
+
+def test_the_log_says_how_another_recipe_is_chosen(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    make_source(tmp_path / "c", speakers=1)
+    with caplog.at_level(logging.INFO):
+        prepare(settings(tmp_path / "c", tmp_path / "s.h5"), EnergyCodec())
+    assert "read by the recipe manifest; preparation.recipe=NAME chooses another" in caplog.text
 
 
 def everything(store: Path) -> tuple[bytes, dict[str, Any]]:

@@ -64,15 +64,20 @@ class Manifest:
 
 
 def read_corpus(
-    source: Path, cfg: DatasetConfig, preparation: PreparationConfig, share: Share = EVERYTHING
+    source: Path,
+    cfg: DatasetConfig,
+    preparation: PreparationConfig,
+    share: Share = EVERYTHING,
+    setting: str | None = None,
 ) -> Manifest:
     """What of `share` is in `source`, a folder or file, by the recipe that is set or fits; DataError if none does.
 
     A recording without a speaker, a speaker without a group, and a recording without language or split get theirs as
-    the settings say. Rows that cannot be used, and those whose id is taken, are rejected with the reason.
+    the settings say. Rows that cannot be used, and those whose id is taken, are rejected with the reason. `setting` is
+    what the user is told to choose the recipe by, None where nobody can.
     """
     corpus = Corpus(source)
-    recipe = open_recipe(preparation.recipe, corpus)
+    recipe = open_recipe(preparation.recipe, corpus, setting)
     corpus.share = share = replace(share, by_stem=recipe.by_stem)
     manifest = Manifest(recipe.name, recipe.codec, files=corpus.digest())
     settling = _Settling(source, corpus.root, cfg, preparation)
@@ -113,13 +118,13 @@ class _Settling:
 
     def settled(self, row: Row | Rejected | Elsewhere) -> ManifestEntry | Rejected | None:
         """The recording of a row, or why it cannot be used."""
+        if not isinstance(row, Row):
+            self.pass_by(row)
+            return row if isinstance(row, Rejected) else None
         try:
-            if isinstance(row, Row):
-                return self.entry(row)
+            return self.entry(row)
         except DataError as error:
             return Rejected(row.where, str(error))
-        self.pass_by(row)
-        return row if isinstance(row, Rejected) else None
 
     def pass_by(self, row: Row | Rejected | Elsewhere) -> None:
         """Let a recording have its id that another job prepares, or that cannot be used."""
