@@ -31,7 +31,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def writer(tmp_path: Path, kind: str) -> Iterator[tuple["subprocess.Popen[str]", Path]]:
+def writer(tmp_path: Path, kind: str) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     """A process that is writing `target.bin`, and what it has written so far."""
     command = [sys.executable, "-c", WRITER, str(tmp_path / "target.bin"), kind]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -56,7 +56,7 @@ def written(target: Path) -> str:
 
 
 def test_what_a_killed_writer_left_is_removed_by_the_next_one(
-    tmp_path: Path, kind: str, writer: tuple["subprocess.Popen[str]", Path]
+    tmp_path: Path, kind: str, writer: tuple[subprocess.Popen[str], Path]
 ):
     process, partial = writer
     others = {tmp_path / f".target.{os.getpid()}.txt", tmp_path / ".target.old.bin", tmp_path / ".other.1.bin"}
@@ -70,7 +70,7 @@ def test_what_a_killed_writer_left_is_removed_by_the_next_one(
 
 
 def test_what_a_living_process_writes_stays_and_takes_its_place(
-    tmp_path: Path, kind: str, writer: tuple["subprocess.Popen[str]", Path]
+    tmp_path: Path, kind: str, writer: tuple[subprocess.Popen[str], Path]
 ):
     process, partial = writer
     write(tmp_path / "target.bin", kind)

@@ -61,7 +61,7 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
 
 def remove_leftovers(folder: Path, before: str, behind: str = "") -> None:
     """Remove temporary files and folders called `before`, the number of a process and `behind` whose writer is gone."""
-    for name in os.listdir(folder):
+    for name in [path.name for path in folder.iterdir()]:
         number = name[len(before) : len(name) - len(behind)]
         if name == f"{before}{number}{behind}" and number.isdecimal():
             _remove_if_left(folder / name)
