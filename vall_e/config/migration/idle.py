@@ -23,10 +23,14 @@ SWAPPING = tuple(f"optimizations.{name}" for name in ("replace", "linear", "embe
 def drop_idle(done: Migration) -> None:
     """Take idle settings out, and say of those that were given what they qualify."""
     idle = _idle(composed(done.values))
-    for keys in [keys for keys in done.values if dotted(keys) in idle]:
+    for keys in list(done.values):
+        # A value of a mapping is idle with the mapping.
+        what = next((idle[name] for end in range(len(keys)) if (name := dotted(keys[: end + 1])) in idle), None)
+        if what is None:
+            continue
         del done.values[keys]
         if keys in done.given:
-            done.report.dropped.append(f"{done.given[keys]}: it qualifies {idle[dotted(keys)]}")
+            done.report.dropped.append(f"{done.given[keys]}: it qualifies {what}")
 
 
 def _idle(config: Config) -> dict[str, str]:
