@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+LOCK = ".writing"
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` to write to; it takes the place of `path` when the block ends without an error.
+    """A temporary file of the same suffix to write to; it takes the place of `path` if the block ends without an error.
 
-    Folders are made. Readers see the old content or the new, never a part.
+    Folders are made. Readers see the old content or the new, never a part. What killed processes left of writing the
+    same file is removed.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
+    with _own_folder(path) as folder:
+        partial = folder / f"partial{path.suffix}"  # a name that nobody looks for
         yield partial
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
 
 
 def replace_text(path: Path, text: str) -> None:
@@ -35,22 +35,71 @@ def replace_text(path: Path, text: str) -> None:
 
 @contextmanager
 def replacing_folder(folder: Path) -> Iterator[Path]:
-    """A temporary folder beside `folder` to write to; it takes the place of `folder` when the block ends without error.
+    """A temporary folder to write to; it takes the place of `folder` when the block ends without error.
 
-    Readers never see a part. The former content is kept aside, as `.NAME.outdated`, until the new one stands.
+    Readers never see a part. The former content is kept aside, as `.NAME.outdated`, until the new one stands. What
+    killed processes left of writing the same folder is removed.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    try:
+    with _own_folder(folder) as own:
+        partial = own / "partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
         yield partial
         for path in (*partial.iterdir(), partial):
             sync(path)
         replace_folder(partial, folder)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+
+
+@contextmanager
+def _own_folder(target: Path) -> Iterator[Path]:
+    """The folder `.NAME.PROCESS` beside a target, which goes when the block ends: libraries, too, leave their temporary
+    files there when they are killed. As long as its writer lives, `LOCK` in it is locked."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    before = f".{target.name}."
+    for path in list(target.parent.iterdir()):
+        number = path.name[len(before) :]
+        if path.name == f"{before}{number}" and number.isdecimal():
+            _remove_if_left(path)
+    folder = target.with_name(f"{before}{os.getpid()}")
+    lock = _locked(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _remove_if_left(folder: Path) -> None:
+    # An error says that its writer lives, has just ended, or is not known to be gone, as nothing can be locked there.
+    with suppress(OSError):
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(folder / LOCK, lock):
+                shutil.rmtree(folder)
+        finally:
+            os.close(lock)
+
+
+def _locked(folder: Path) -> int:
+    """Make a folder and lock it; waits for another thread that writes the same."""
+    while True:
+        folder.mkdir(exist_ok=True)
+        with suppress(FileNotFoundError):
+            lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT)
+            with suppress(OSError):
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if _is_at(folder / LOCK, lock):
+                return lock
+            os.close(lock)
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Whether a file is still there, and has not been removed while it was waited for."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def replace_folder(partial: Path, final: Path) -> None:

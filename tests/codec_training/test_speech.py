@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from vall_e.codec_training.recordings import find_recordings
 from vall_e.codec_training.speech import Speech, open_speech
 from vall_e.config.codec_augmentation import AugmentationConfig
 from vall_e.engines.ranks import ALONE, Ranks
-from vall_e.errors import AudioError, ConfigError
+from vall_e.errors import AudioError, ConfigError, MissingExtra
 
 NEVER = AugmentationConfig(gain=0, reverberation=0, noise=0, band_limit=0)
 
@@ -140,6 +141,29 @@ def test_what_cannot_be_read_is_told_and_left_out(tmp_path: Path, caplog: pytest
     assert "bad.wav" in caplog.text
     with pytest.raises(AudioError, match="none of 1 recordings"):
         cached_audio([bad], tmp_path / "cache", RATE)
+
+
+def test_recordings_that_pyav_reads_are_learnt_from_too(settings: Settings, corpus: Path, tmp_path: Path) -> None:
+    pytest.importorskip("av", reason="the extra media is not installed")
+    (tmp_path / "more/d").mkdir(parents=True)
+    (tmp_path / "more/d/buzz.g722").write_bytes(bytes(range(256)) * 100)  # 3.2 s: G.722 says half a byte a sample
+    speech = opened(settings, audio=[str(corpus), str(tmp_path / "more")], audio_weights=[0.0, 1.0])
+    samples, lengths = cached_audio([tmp_path / "more/d/buzz.g722"], tmp_path / "cache", RATE)
+    assert lengths.tolist() == [pytest.approx(3.2 * RATE, abs=1)]
+    assert np.abs(samples.astype(np.int64)).max() > 1_000
+    drawn = (speech.batch(0, ALONE) * 32768).round().int().numpy()
+    windows = np.lib.stride_tricks.sliding_window_view(samples.astype(np.int32), drawn.shape[1])
+    assert all((windows == clip).all(axis=1).any() for clip in drawn)
+
+
+def test_without_pyav_its_extra_is_named_before_a_run_begins(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/buzz.g722").write_bytes(bytes(1_000))
+    with pytest.raises(MissingExtra, match=r"reading \.g722 files needs the package 'av': .*\[media\]"):
+        open_speech(settings(audio=str(tmp_path / "d"), holdout=None), RATE, 320, ALONE)
 
 
 def test_half_a_batch_keeps_all_levels() -> None:

@@ -49,6 +49,7 @@ REFUSED = {
     "trainer.backend=deepspeed trainer.ema_decay=0.9": ["trainer.ema_decay does not go with trainer.backend=deepspeed"],
     "hyperparameters.optimizer=lamb": ["hyperparameters.optimizer=lamb is DeepSpeed's", "trainer.backend=deepspeed"],
     "hyperparameters.scheduler=OneCycle": ["hyperparameters.scheduler=OneCycle is DeepSpeed's"],
+    "+hyperparameters.autotune_params.fast=false": ["hyperparameters.autotune_params={", "is not available", "sweep"],
     "audio_backend=vocos": ["audio_backend=vocos is not available", "available: builtin, encodec"],
     "model.arch_type=mamba": ["arch_type=mamba is not available", "available: llama, mistral, mixtral, retnet"],
     "model.arch_type=retnet": ["model.experimental.noncausal_masks=true does not go with arch_type=retnet"],

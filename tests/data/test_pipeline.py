@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 from vall_e.audio.read import read_audio
+from vall_e.audio.stretches import read_stretches
 from vall_e.config.dataset import DatasetConfig
 from vall_e.config.preparation import PreparationConfig
 from vall_e.config.schema import Config
@@ -173,14 +175,17 @@ def test_a_recording_that_could_not_be_read_once_is_read_by_the_next_run(
     record(corpus / "bert/whole.wav", bursts(0.5))
     (corpus / "bert/whole.txt").write_text("Whole.")
 
-    def failing(path: Path, *rest: Any, **more: Any) -> Any:
-        if path.stem == name:
-            raise AudioError(f"{path}: input/output error")
-        return read_audio(path, *rest, **more)
+    def failing(read: Callable[..., Any]) -> Callable[..., Any]:
+        def read_one(path: Path, *rest: Any, **more: Any) -> Any:
+            if path.stem == name:
+                raise AudioError(f"{path}: input/output error")
+            return read(path, *rest, **more)
+
+        return read_one
 
     with monkeypatch.context() as patch:
-        patch.setattr(transcribe, "read_audio", failing)
-        patch.setattr(segment, "read_audio", failing)
+        patch.setattr(transcribe, "read_stretches", failing(read_stretches))
+        patch.setattr(segment, "read_audio", failing(read_audio))
         report = prepare(settings(corpus, **step), EnergyCodec(), transcriber=transcriber)
     assert any("input/output error" in reason for _, reason in report.dropped)
     again = prepare(settings(corpus, **step), EnergyCodec(), transcriber=transcriber)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import multiprocessing
 import shutil
 import sys
@@ -17,9 +18,11 @@ import vall_e.prepare
 from vall_e.config.dataset import DatasetConfig
 from vall_e.config.preparation import PreparationConfig
 from vall_e.config.schema import Config
+from vall_e.data.pipeline import judgement
 from vall_e.data.pipeline.report import report_path
 from vall_e.data.prepare import prepare
 from vall_e.data.recipes import folder
+from vall_e.data.recipes.share import Share
 from vall_e.data.store.store import Store
 
 from .heard import bursts, record
@@ -59,6 +62,13 @@ def test_jobs_side_by_side_make_the_dataset_of_one(tmp_path: Path, shards: int):
     assert [job.exitcode for job in jobs] == [0] * shards
     assert rows(tmp_path / "s.h5") == rows(tmp_path / "one.h5")
     assert {path.name for path in (tmp_path / "s.h5.work").iterdir()} == {"content", "judged"}
+
+
+def test_the_log_says_how_another_recipe_is_chosen(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    make_source(tmp_path / "c", speakers=1)
+    with caplog.at_level(logging.INFO):
+        prepare(settings(tmp_path / "c", tmp_path / "s.h5"), EnergyCodec())
+    assert "read by the recipe manifest; preparation.recipe=NAME chooses another" in caplog.text
 
 
 def everything(store: Path) -> tuple[bytes, dict[str, Any]]:
@@ -101,6 +111,52 @@ def test_each_job_reads_its_own_share_alone(tmp_path: Path, monkeypatch: pytest.
         assert 0 < len(read) - before < 12
     assert len(read) == len(set(read)) == 12
     assert len(rows(tmp_path / "s.h5")) == 12
+
+
+def called_alike(root: Path) -> None:
+    """A folder for each recording, all of which are called alike; one transcript is unreadable, one says nothing."""
+    for number in range(14):
+        record(root / f"anna/{number:02d}/audio.wav", bursts(0.5 + 0.05 * number))
+        (root / f"anna/{number:02d}/audio.txt").write_text(f"Sentence {number}.")
+    for path in (root / "anna").iterdir():
+        shutil.copytree(path, root / "again" / path.name)
+    (root / "anna/00/audio.txt").write_bytes(b"\xff")
+    (root / "anna/05/audio.txt").write_text("x" * 6_000)
+    (root / "again/00/audio.txt").write_text("...")
+
+
+@pytest.mark.parametrize("getter", ["{-3}/{-2}", "{-4}/{-3}", "all/one"])
+def test_recordings_that_are_called_alike_spread_over_the_jobs(tmp_path: Path, getter: str):
+    called_alike(tmp_path / "c")
+
+    def cfg(store: str, shard: int, shards: int) -> Config:
+        found = settings(tmp_path / "c", tmp_path / store / "s.h5", shard, shards)
+        found.dataset.speaker_name_getter = getter
+        return found
+
+    prepare(cfg("one", 0, 1), EnergyCodec())
+    for shards in (2, 7):
+        codecs = [EnergyCodec() for _ in range(shards)]
+        for shard in reversed(range(shards)):
+            prepare(cfg(f"{shards}", shard, shards), codecs[shard])
+        assert everything(tmp_path / f"{shards}/s.h5") == everything(tmp_path / "one/s.h5")
+        assert sum(codec.encoded for codec in codecs) == 25
+        assert all(0 < codec.encoded < 25 for codec in codecs)
+
+
+def test_what_jobs_judged_of_shares_by_another_rule_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    called_alike(tmp_path / "c")
+    prepare(settings(tmp_path / "c", tmp_path / "one/s.h5"), EnergyCodec())
+    codec, several = EnergyCodec(), tmp_path / "several/s.h5"
+    with monkeypatch.context() as earlier:
+        earlier.setattr(judgement, "RULE", 1)
+        earlier.setattr(Share, "takes", lambda share, path: str(path).startswith("anna") == (share.number == 0))
+        assert prepare(settings(tmp_path / "c", several, 0, 2), codec).missing
+    assert codec.encoded
+    assert prepare(settings(tmp_path / "c", several, 1, 2), codec).missing
+    assert not prepare(settings(tmp_path / "c", several, 0, 2), codec).missing
+    assert codec.encoded == 25  # nothing twice
+    assert everything(several) == everything(tmp_path / "one/s.h5")
 
 
 @pytest.mark.parametrize("grows", [True, False])

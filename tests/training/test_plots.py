@@ -168,6 +168,11 @@ def test_runs_of_one_name_are_called_by_their_paths(tmp_path: Path) -> None:
     assert labels([f"{runs[2]}/metrics.jsonl"]) == ["demo"]
 
 
+def test_many_runs_are_counted_in_the_title_and_named_in_the_table(tmp_path: Path) -> None:
+    html = page([write_run(tmp_path / f"run{n}", {1: {"loss": 1.0}}) for n in range(9)], tmp_path)
+    assert "<title>9 runs</title>" in html and html.count(">run8</label>") == 1
+
+
 def test_damaged_lines_cost_only_themselves(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     run = write_run(tmp_path / "run", {1: {"loss": 3.0}, 2: {"loss": 2.0}})
     with (Path(run) / "metrics.jsonl").open("ab") as file:

@@ -23,13 +23,16 @@ class Block:
 
 
 class Gathering:
-    """Takes the blocks of one recording; channels are averaged."""
+    """Takes the blocks of one recording; channels are averaged. No more than `most` samples are reserved ahead."""
 
-    def __init__(self, sample_rate: int) -> None:
-        self._sample_rate = sample_rate
+    def __init__(self, sample_rate: int, most: int | None = None) -> None:
+        self._sample_rate, self._most = sample_rate, most
         self._wave: Wave = np.empty(0, np.float32)
-        self._filled = 0
+        self._filled = self._taken = 0
         self._stream: soxr.ResampleStream | None = None
+
+    def __len__(self) -> int:
+        return self._filled
 
     def add(self, block: Block) -> None:
         """Take in a block."""
@@ -38,13 +41,25 @@ class Gathering:
             if self._stream is None:
                 self._stream = soxr.ResampleStream(block.rate, self._sample_rate, 1, dtype="float32")
             mono = self._stream.resample_chunk(mono)
-        self._append(mono, math.ceil(block.expected * self._sample_rate / block.rate))
+        expected = math.ceil(block.expected * self._sample_rate / block.rate) - self._taken
+        self._append(mono, expected if self._most is None else min(expected, self._most))
 
     def finish(self) -> Wave:
-        """The waveform, float32 [N]."""
+        """The waveform, float32 [N], without what was taken."""
         if self._stream is not None:
             self._append(self._stream.resample_chunk(np.zeros(0, np.float32), last=True), 0)
         return self._wave[: self._filled]
+
+    def gathered(self) -> Wave:
+        """What is there so far, float32 [N], without what was taken."""
+        return self._wave[: self._filled]
+
+    def take(self, samples: int) -> Wave:
+        """The first so many samples, which are not kept."""
+        taken, rest = self._wave[:samples], self._wave[samples : self._filled]
+        self._wave, self._filled = rest.copy(), len(rest)
+        self._taken += samples
+        return taken
 
     def _append(self, mono: Wave, expected: int) -> None:
         end = self._filled + len(mono)

@@ -40,23 +40,20 @@ def read_audio(
     Other formats are read through PyAV (extra `media`). Of a `span` in seconds only that is read. AudioError for what
     is no audio, has rates or channels that no speech has, or lasts more than `longest` seconds.
     """
-    if isinstance(source, Path) and not source.is_file():
-        raise AudioError(f"{source}: no such audio file")
-    name = "embedded audio" if isinstance(source, BytesIO) else str(source)
     gathering = Gathering(sample_rate)
     try:
-        for block in _blocks(source, name, span, longest):
+        for block in audio_blocks(source, span=span, longest=longest):
             gathering.add(block)
         return gathering.finish()
     except MemoryError as error:
-        raise AudioError(f"{name}: is too long for the memory there is") from error
+        raise AudioError(f"{_name(source)}: is too long for the memory there is") from error
 
 
 def audio_seconds(source: Path | BytesIO) -> float:
     """How long a recording lasts by its header; AudioError as `read_audio`."""
     if isinstance(source, Path) and not source.is_file():
         raise AudioError(f"{source}: no such audio file")
-    name = "embedded audio" if isinstance(source, BytesIO) else str(source)
+    name = _name(source)
     if isinstance(source, Path) and is_media(source):
         return sum(len(block.samples) / block.rate for block in _media_blocks(source, LONGEST_SECONDS))
     try:
@@ -67,13 +64,23 @@ def audio_seconds(source: Path | BytesIO) -> float:
     return float(info.frames / info.samplerate)
 
 
-def _blocks(source: Path | BytesIO, name: str, span: Span | None, longest: float) -> Iterator[Block]:
+def audio_blocks(
+    source: Path | BytesIO, *, span: Span | None = None, longest: float = LONGEST_SECONDS
+) -> Iterator[Block]:
+    """What `read_audio` makes a wave of, as it is read."""
+    if isinstance(source, Path) and not source.is_file():
+        raise AudioError(f"{source}: no such audio file")
+    name = _name(source)
     if not (isinstance(source, Path) and is_media(source)):
         yield from _file_blocks(source, name, span, longest)
     elif span is None:
         yield from _media_blocks(source, longest)
     else:
         yield _media_span(source, span, longest)
+
+
+def _name(source: Path | BytesIO) -> str:
+    return "embedded audio" if isinstance(source, BytesIO) else str(source)
 
 
 def _media_blocks(path: Path, longest: float) -> Iterator[Block]:

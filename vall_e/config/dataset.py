@@ -38,7 +38,11 @@ class DatasetConfig:
 
     source: str | None = setting(None, "Folder of recordings that `vall_e.prepare` reads by `preparation.recipe`.")
     hdf5_name: str = setting("data.h5", "The prepared dataset, an HDF5 file; relative to the working folder.")
-    use_hdf5: bool = setting(True, "Read samples from the HDF5 file.", needs="reading of single code files")
+    use_hdf5: bool = setting(
+        True,
+        "Read samples from the HDF5 file.",
+        needs="reading of single code files by training; python -m vall_e.prepare makes one file of them",
+    )
     training: list[str] = setting([], "Speakers to train on, as patterns over group/speaker; [] takes all.")
     validation: list[str] = setting([], "Speakers to evaluate on, as patterns over group/speaker; [] takes all.")
     noise: list[str] = setting([], "Noise clips, as patterns over group/name.")

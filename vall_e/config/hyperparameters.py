@@ -51,7 +51,7 @@ class HyperparametersConfig:
         {}, "total_num_steps (default trainer.iterations) and cos_min_ratio (default 0)."
     )
     autotune: bool = setting(False, "Let DeepSpeed search for fast settings.", needs=NO_AUTOTUNER)
-    autotune_params: dict[str, Any] = setting({}, "Arguments of that search.")
+    autotune_params: dict[str, Any] = setting({}, "Arguments of that search.", needs=NO_AUTOTUNER)
     torch_optimizer: bool = setting(False, "Under DeepSpeed: the optimizer is torch's, not DeepSpeed's.")
     torch_scheduler: bool = setting(False, "Under DeepSpeed: the schedule is ours, not DeepSpeed's.")
     teacher_alpha: float = setting(0.5, "Share of the teacher in the loss.", at_least=0, at_most=1)

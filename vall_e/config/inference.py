@@ -44,7 +44,7 @@ class InferenceConfig(SamplingConfig):
     input_prompt_prefix: bool = setting(False, "Level 0 continues the prompt in place of imitating it.")
     prefix_silence: float = setting(0.0, "Seconds of silence every piece begins with.", at_least=0, at_most=10)
     load_from_artifact: str | None = setting(
-        None, "Code file whose phonemes, prompt and length are taken.", needs="reading of single code files"
+        None, "Code file (.enc) whose phonemes, first seconds as prompt, and with masked decoding length are taken."
     )
     seed: int | None = setting(None, "Seed of the draws; null takes the root setting `seed`.", at_least=0)
     retries: int = setting(
@@ -62,6 +62,8 @@ class InferenceConfig(SamplingConfig):
     def problems(self) -> Iterator[str]:
         """Relations between settings that do not hold."""
         yield from super().problems()
+        if self.load_from_artifact is not None and self.task is not SpokenTask.tts:
+            yield f"load_from_artifact={self.load_from_artifact} needs task=tts, allowed with stt: null"
         if self.phonemes and self.text_language is not None:
             yield f"text_language={self.text_language} needs phonemes=false: phonemes are of no language"
         if self.retries and self.beam_width > 1:

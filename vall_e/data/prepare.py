@@ -71,7 +71,7 @@ def _manifest(cfg: Config) -> Manifest:
     path = Path(cfg.dataset.source)
     settings = cfg.preparation
     share = EVERYTHING if settings.dry_run else Share(settings.shard, settings.shards)
-    manifest = read_corpus(path, cfg.dataset, settings, share)
+    manifest = read_corpus(path, cfg.dataset, settings, share, "preparation.recipe")
     if not manifest.entries and share.of == 1:
         report = PrepareReport(path=path)
         report.leave_out(manifest.rejected, [], [])

@@ -57,15 +57,14 @@ class Canvas:
 
 
 def say_masked(model: VallE, responses: Sequence[Response], sampling: SamplingConfig) -> list[Answer]:
-    """Level 0 as long as the model predicts, or as long as its draft."""
+    """Level 0 as long as its draft, as the request says, or as the model predicts."""
     requests, longest = [response.request for response in responses], sampling.max_duration
     prefixes, dice = [request.for_upper_levels() for request in requests], [response.dice for response in responses]
     with at_level(model, 0, sampling.use_lora):
+        predicted = predict_lengths(model, [r.for_length() for r in requests])
         lengths = [
-            len(request.draft) if request.draft is not None and sampling.denoise_start else frames
-            for request, frames in zip(
-                requests, predict_lengths(model, [r.for_length() for r in requests]), strict=True
-            )
+            len(request.draft) if request.draft is not None and sampling.denoise_start else request.frames or frames
+            for request, frames in zip(requests, predicted, strict=True)
         ]
         canvases = [
             blank(min(max(frames, 1), longest), model.stop)

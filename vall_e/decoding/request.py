@@ -19,16 +19,17 @@ class SpeechRequest:
     """What to say and in which voice.
 
     tokens: int64 [N] with bos and eos; prompt: int [P, Q], or None for a voice of the model's choice; draft: int [T],
-    codes of level 0 that masked decoding betters from `denoise_start` on, or None to begin from nothing; before: int
-    [B, Q], what has been said already and is continued, and tokens_before the number of `tokens` that say it; opening:
-    int [O, Q], codes that the response begins with; continue_prompt: level 0 goes on with the prompt in place of
-    imitating it.
+    codes of level 0 that masked decoding betters from `denoise_start` on, or None to begin from nothing; frames: how
+    many masked decoding says, or None for as many as the model predicts; before: int [B, Q], what has been said already
+    and is continued, and tokens_before the number of `tokens` that say it; opening: int [O, Q], codes that the response
+    begins with; continue_prompt: level 0 goes on with the prompt in place of imitating it.
     """
 
     tokens: Tensor
     prompt: Tensor | None
     lang: int = 0
     draft: Tensor | None = None
+    frames: int | None = None
     before: Tensor | None = None
     tokens_before: int = 0
     opening: Tensor | None = None

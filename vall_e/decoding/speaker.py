@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from vall_e.audio.read import Wave
 from vall_e.audio.streaming import StreamingDecoder
 from vall_e.config.inference import InferenceConfig, TextSplit
 from vall_e.config.trainer import WeightDtype
-from vall_e.errors import TextError, WeightsError
+from vall_e.errors import ConfigError, TextError, WeightsError
 from vall_e.models.int8_linear import to_int8_linears
 from vall_e.models.lora.levels import at_level
 from vall_e.models.weights.weights_file import LoadedWeights
@@ -22,6 +23,7 @@ from vall_e.precision import DTYPES
 from vall_e.text.languages import language_id
 from vall_e.text.phonemise import phonemise
 
+from .code_file import CodeFile, read_code_file
 from .finish import Finish
 from .generate import generate_speech, stream_speech
 from .history import after
@@ -29,6 +31,7 @@ from .request import Part, Said, SpeechRequest, in_order
 from .sentences import split_text
 from .stepping import inside
 from .transcribe import phonemes_of, transcribe
+from .voice import shortened
 
 
 @dataclass
@@ -76,8 +79,8 @@ class Speaker:
 
     def speak(self, text: str, voice: Tensor | None, seed: int) -> Speech:
         """Say `text` in a voice, codes int16 [P, Q]; None leaves it to the model."""
-        pieces = self._pieces(text)
-        said = self._say(self._requests(pieces, voice), seed)
+        pieces, requests = self._asked(text, voice)
+        said = self._say(requests, seed)
         waves = [self.codec.decode(one.codes).numpy() for one in said]
         silent = [piece for piece, wave in zip(pieces, waves, strict=True) if not len(wave)]
         wave, finishes = np.concatenate(waves), [one.finish for one in said]
@@ -85,9 +88,9 @@ class Speaker:
 
     def stream(self, text: str, voice: Tensor | None, seed: int) -> Stream:
         """Say what `speak` says without further attempts, each wave as soon as its frames are final."""
-        pieces = self._pieces(text)
+        pieces, requests = self._asked(text, voice)
         stream = Stream(iter(()), self.codec.identity.sample_rate, pieces)
-        stream.waves = self._waves(self._parts(self._requests(pieces, voice), seed), stream.finishes)
+        stream.waves = self._waves(self._parts(requests, seed), stream.finishes)
         return stream
 
     def write_down(self, codes: Tensor) -> str:
@@ -99,9 +102,31 @@ class Speaker:
 
     def tokenise(self, pieces: Sequence[str]) -> list[list[int]]:
         """Token ids of each piece, which is phonemised first unless it is given as phonemes."""
-        language = self.cfg.text_language or self.cfg.language
-        phonemes = list(pieces) if self.cfg.phonemes else phonemise(pieces, language)
+        return self._ids(pieces if self.cfg.phonemes else self._phonemes(pieces))
+
+    def _phonemes(self, pieces: Sequence[str]) -> list[str]:
+        return phonemise(pieces, self.cfg.text_language or self.cfg.language)
+
+    def _ids(self, phonemes: Sequence[str]) -> list[list[int]]:
         return [self.weights.tokenizer.encode(p) for p in phonemes]
+
+    def _asked(self, text: str, voice: Tensor | None) -> tuple[list[str], list[SpeechRequest]]:
+        """The pieces to say and what the model is asked for each: those of the text, or what a code file holds."""
+        if self.cfg.load_from_artifact is None:
+            pieces = self._pieces(text)
+            return pieces, self._requests(self.tokenise(pieces), voice)
+        if text.strip() or voice is not None:
+            raise ConfigError(
+                f"inference.load_from_artifact={self.cfg.load_from_artifact} brings phonemes and voice of its own: "
+                "leave text and prompt empty"
+            )
+        return self._asked_by(read_code_file(Path(self.cfg.load_from_artifact), self.codec.identity))
+
+    def _asked_by(self, file: CodeFile) -> tuple[list[str], list[SpeechRequest]]:
+        said = file.phonemes or self._phonemes([file.text or ""])[0]
+        prompt = shortened(file.codes, self.codec.identity, self.cfg.input_prompt_length)
+        requests = self._requests(self._ids([said]), prompt)
+        return [said], [replace(request, frames=len(file.codes)) for request in requests]
 
     def _pieces(self, text: str) -> list[str]:
         by = TextSplit.lines if self.cfg.phonemes else self.cfg.split_text_by
@@ -110,7 +135,7 @@ class Speaker:
             raise TextError("the text is empty: there is nothing to say")
         return pieces
 
-    def _requests(self, pieces: Sequence[str], voice: Tensor | None) -> list[SpeechRequest]:
+    def _requests(self, tokens: Sequence[list[int]], voice: Tensor | None) -> list[SpeechRequest]:
         identity, lang = self.codec.identity, language_id(self.cfg.language)
         silence = torch.zeros(int(self.cfg.prefix_silence * identity.sample_rate))
         opening = self.codec.encode(silence) if len(silence) else None
@@ -118,7 +143,7 @@ class Speaker:
         prefix = self.cfg.input_prompt_prefix and voice is not None
         return [
             SpeechRequest(tokens=torch.tensor(ids), prompt=voice, lang=lang, opening=opening, continue_prompt=prefix)
-            for ids in self.tokenise(pieces)
+            for ids in tokens
         ]
 
     def _say(self, requests: Sequence[SpeechRequest], seed: int) -> list[Said]:

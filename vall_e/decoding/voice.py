@@ -27,12 +27,16 @@ SUFFIX = ".safetensors"
 def read_voice(path: Path, codec: Codec, seconds: float) -> Tensor:
     """Codes int16 [P, Q] of a recording or of a voice file, of at most so many seconds; 0 takes all of it."""
     if path.suffix == SUFFIX:
-        codes = load_voice(path, codec.identity)
-        frames = int(seconds * codec.identity.frame_rate)
-        return codes[:frames] if frames else codes
+        return shortened(load_voice(path, codec.identity), codec.identity, seconds)
     wave = read_audio(path, codec.identity.sample_rate)
     longest = int(seconds * codec.identity.sample_rate)
     return codec.encode(torch.from_numpy(wave[:longest] if longest else wave))
+
+
+def shortened(codes: Tensor, codec: CodecIdentity, seconds: float) -> Tensor:
+    """The first so many seconds of codes [P, Q]; 0 takes all."""
+    frames = int(seconds * codec.frame_rate)
+    return codes[:frames] if frames else codes
 
 
 def save_voice(path: Path, codes: Tensor, codec: CodecIdentity) -> None:

@@ -45,6 +45,11 @@ MEANINGS: list[tuple[str, dict[str, Any], dict[str, list[str]]]] = [
         {"renamed": ["fp8 -> optimizations.fp8"]},
     ),
     ("fp8: true", {"optimizations.fp8": False}, {"dropped": ["fp8: it qualifies linear layers that replace"]}),
+    (
+        "hyperparameters: {autotune_params: {start_profile_step: 1}}",
+        {"hyperparameters.autotune_params": {}},
+        {"dropped": ["hyperparameters.autotune_params.start_profile_step: it qualifies the search"]},
+    ),
     ("yaml_path: x.yaml", {}, {"dropped": ["yaml_path: Hydra"]}),
     (
         "{models: [{name: a}, {name: b, training: true}]}",
@@ -283,7 +288,8 @@ def test_a_complete_file_passes_whole_and_its_preset_says_the_same(tmp_path: Pat
     assert config == done.config
     assert config.model.loss_factors == {"text": 0.2, "resp": 0.9}
     idle = {line.partition(":")[0] for line in done.report.dropped if "it qualifies" in line}
-    assert idle <= {"dataset.resps_append_p", *(f"optimizations.{name}" for name in old["optimizations"])} | TEACHING
+    switched_off = {"dataset.resps_append_p", "hyperparameters.autotune_params.start_profile_step"} | TEACHING
+    assert idle <= {*switched_off, *(f"optimizations.{name}" for name in old["optimizations"])}
     for section in ("hyperparameters", "trainer", "inference", "optimizations"):
         for name, value in old[section].items():
             if f"{section}.{name}" not in {*DROPPED, *idle} and not isinstance(value, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from pathlib import Path
 
@@ -55,6 +56,16 @@ def test_texts_may_lie_beside_the_audio(tmp_path: Path) -> None:
         ("Said.", "me"),
         (None, "me"),
     ]
+
+
+def test_no_setting_is_named_that_there_is_not(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "thesis.pdf").write_text("x")
+    with pytest.raises(DataError, match="no recipe fits") as refused:
+        find_utterances(tmp_path, None)
+    with caplog.at_level(logging.INFO):
+        find_utterances(SAMPLE, None)
+    assert "read by the recipe manifest" in caplog.text
+    assert "preparation" not in f"{refused.value}{caplog.text}"
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from .outcome import dotted
 from .result import Migration
 
 JOINING = ("dataset.resps_append_p",)
+AUTOTUNING = ("hyperparameters.autotune_params",)
 NOISE = ("dataset.noise_scale",)
 DISTILLATION = tuple(f"hyperparameters.teacher_{name}" for name in ("alpha", "temperature", "loss_fn"))
 LAYERS = ("optimizations.bitnet", "optimizations.fp8")
@@ -22,10 +23,14 @@ SWAPPING = tuple(f"optimizations.{name}" for name in ("replace", "linear", "embe
 def drop_idle(done: Migration) -> None:
     """Take idle settings out, and say of those that were given what they qualify."""
     idle = _idle(composed(done.values))
-    for keys in [keys for keys in done.values if dotted(keys) in idle]:
+    for keys in list(done.values):
+        # A value of a mapping is idle with the mapping.
+        what = next((idle[name] for end in range(len(keys)) if (name := dotted(keys[: end + 1])) in idle), None)
+        if what is None:
+            continue
         del done.values[keys]
         if keys in done.given:
-            done.report.dropped.append(f"{done.given[keys]}: it qualifies {idle[dotted(keys)]}")
+            done.report.dropped.append(f"{done.given[keys]}: it qualifies {what}")
 
 
 def _idle(config: Config) -> dict[str, str]:
@@ -37,6 +42,7 @@ def _idle(config: Config) -> dict[str, str]:
         (CODEC_TABLES, config.model.version == LATEST, "tables of older generations, and version 5 never read it"),
         (JOINING, dataset.resps_max_samples == 1, "joined targets, and resps_max_samples is 1"),
         (NOISE, not (dataset.prompt_inject_noise or noisy), "noise, and no task mixes it in"),
+        (AUTOTUNING, not config.hyperparameters.autotune, "the search for fast settings, and it is off"),
         (DISTILLATION, config.teacher is None, "distillation, and there is no teacher"),
         (
             LAYERS,

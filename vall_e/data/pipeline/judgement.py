@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from vall_e.atomic import replacing
 from vall_e.data.recipes.corpus_entries import Manifest, ManifestEntry
 from vall_e.data.recipes.row import Rejected
+from vall_e.data.recipes.share import RULE
 from vall_e.errors import DataError
 
 from .job import Job
@@ -92,7 +93,7 @@ def _lines(job: Job, entries: Sequence[ManifestEntry]) -> Iterator[Line]:
 
 def _corpus(job: Job, manifest: Manifest) -> str:
     """Equal for jobs that share one corpus and are set alike."""
-    return key_of(manifest.recipe, manifest.files, manifest.rows, job.how)
+    return key_of(RULE, manifest.recipe, manifest.files, manifest.rows, job.how)
 
 
 def _path(workshop: Workshop, shard: int) -> Path:

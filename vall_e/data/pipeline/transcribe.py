@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from vall_e.audio.read import read_audio
+from vall_e.audio.read import Wave
+from vall_e.audio.stretches import read_stretches
 from vall_e.config.preparation import PreparationConfig
 from vall_e.data.recipes.audio_source import CodesSource
 from vall_e.data.recipes.corpus_entries import ManifestEntry
@@ -17,6 +18,23 @@ from .progress import progress
 from .read_ahead import read_ahead
 from .unread import is_open, unread
 from .whisper import SAMPLE_RATE, Transcriber
+
+STRETCH_SECONDS, CUT_WITHIN_SECONDS = 900.0, 60.0
+"""Longer recordings are transcribed in stretches of at most that, which end at the quietest moment of the last minute:
+Whisper holds several times its recording in memory."""
+
+
+class Begun:
+    """The stretches of a recording, float32 [N], of which the first is read; `nbytes` are the bytes of that."""
+
+    def __init__(self, waves: Iterator[Wave]) -> None:
+        self._first, self._rest = [next(waves)], waves
+        self.nbytes = self._first[0].nbytes
+
+    def __iter__(self) -> Iterator[Wave]:
+        while self._first:
+            yield self._first.pop()
+        yield from self._rest
 
 
 class Transcription:
@@ -45,24 +63,37 @@ class Transcription:
     def run(self, entries: Sequence[ManifestEntry]) -> None:
         """Transcribe what is not transcribed yet."""
         pending = self.pending(entries)
-        waves = read_ahead(pending, self._read, self._cfg.workers)
-        for entry, wave in progress("Transcribing", waves, len(pending), len(entries)):
-            self.journal.add(self.key(entry), self._heard(entry, wave))
+        found = read_ahead(pending, self._read, self._cfg.workers)
+        for entry, begun in progress("Transcribing", found, len(pending), len(entries)):
+            self.journal.add(self.key(entry), self._heard(entry, begun))
         self.journal.close()
 
-    def _read(self, entry: ManifestEntry) -> Any:
+    def _read(self, entry: ManifestEntry) -> Begun | AudioError:
         assert not isinstance(entry.audio, CodesSource)
         try:
-            return read_audio(entry.audio.open(), SAMPLE_RATE)
+            return Begun(read_stretches(entry.audio.open(), SAMPLE_RATE, STRETCH_SECONDS, CUT_WITHIN_SECONDS))
         except AudioError as error:
             return error
 
-    def _heard(self, entry: ManifestEntry, wave: Any) -> dict[str, Any]:
-        assert self._transcriber is not None
-        if isinstance(wave, AudioError):
-            return unread(wave)
-        found = self._transcriber.transcribe(wave, entry.language)
-        if not found.segments:
+    def _heard(self, entry: ManifestEntry, begun: Begun | AudioError) -> dict[str, Any]:
+        if isinstance(begun, AudioError):
+            return unread(begun)
+        try:
+            language, samples, segments = self._segments(entry, begun)
+        except AudioError as error:
+            return unread(error)
+        if not segments:
             return {"dropped": "no speech was recognised in it"}
-        segments = [[round(start, 3), round(end, 3), text] for start, end, text in found.segments]
-        return {"language": found.language, "seconds": len(wave) / SAMPLE_RATE, "segments": segments}
+        return {"language": language, "seconds": samples / SAMPLE_RATE, "segments": segments}
+
+    def _segments(self, entry: ManifestEntry, waves: Iterable[Wave]) -> tuple[str, int, list[list[Any]]]:
+        """The language, the number of samples and what is said when. A language that is not told is heard once."""
+        assert self._transcriber is not None
+        language, samples, segments = "", 0, list[list[Any]]()
+        for wave in waves:
+            found = self._transcriber.transcribe(wave, entry.language or language or None)
+            before, samples = samples / SAMPLE_RATE, samples + len(wave)
+            for start, end, text in found.segments:
+                language = language or found.language
+                segments.append([round(before + start, 3), round(min(before + end, samples / SAMPLE_RATE), 3), text])
+        return language, samples, segments

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -59,14 +59,21 @@ def rows(corpus: Corpus) -> Found:
 
 def _row(corpus: Corpus, path: PurePosixPath) -> Row | Rejected:
     try:
-        told = load_artifact(corpus.root / path).get("metadata", {})
-        if not isinstance(told, dict):
-            raise ValueError(f"{path}: its metadata is no dictionary")
-        if str(path.with_suffix(".json")) in corpus:
-            told = {**told, **json.loads(read_short(corpus.root / path.with_suffix(".json")))}
-    except (DataError, OSError, ValueError, TypeError, RecursionError) as error:
-        return Rejected(str(path), str(error))
+        told = metadata(load_artifact(corpus.root / path), corpus.root / path)
+    except DataError as error:
+        return Rejected(str(path), str(error), path=str(path))
     return spoken_row(str(path), str(path), Artifact(corpus.root / path), told)
+
+
+def metadata(loaded: dict[str, Any], path: Path) -> dict[str, Any]:
+    """What a code file that is loaded tells beside its codes, and the JSON file beside it tells; DataError."""
+    told, beside = loaded.get("metadata", {}), path.with_suffix(".json")
+    try:
+        if not isinstance(told, dict):
+            raise ValueError("its metadata is no dictionary")
+        return {**told, **json.loads(read_short(beside))} if beside.is_file() else told
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise DataError(f"{path}: what it tells cannot be used ({error})") from error
 
 
 def spoken_row(where: str, path: str, sound: Any, told: dict[str, Any]) -> Row:

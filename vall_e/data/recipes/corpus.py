@@ -27,8 +27,9 @@ class Corpus:
     Recipes need not read what belongs to recordings out of `share`.
     """
 
-    def __init__(self, source: Path, share: Share = EVERYTHING) -> None:
-        self.share = share
+    share: Share = EVERYTHING
+
+    def __init__(self, source: Path) -> None:
         if not source.exists():
             raise DataError(f"dataset.source={source}: no such folder")
         self.root = source if source.is_dir() else source.parent

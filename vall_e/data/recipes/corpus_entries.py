@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
@@ -17,7 +18,8 @@ from vall_e.text.languages import VOICES
 from . import open_recipe
 from .audio_source import AudioFile, AudioSource, CodesSource
 from .corpus import Corpus, refusal
-from .row import Rejected, Row
+from .recording_ids import RecordingIds
+from .row import Elsewhere, Rejected, Row
 from .share import EVERYTHING, Share
 
 DEFAULT_LANGUAGE = "en"
@@ -62,15 +64,21 @@ class Manifest:
 
 
 def read_corpus(
-    source: Path, cfg: DatasetConfig, preparation: PreparationConfig, share: Share = EVERYTHING
+    source: Path,
+    cfg: DatasetConfig,
+    preparation: PreparationConfig,
+    share: Share = EVERYTHING,
+    setting: str | None = None,
 ) -> Manifest:
     """What of `share` is in `source`, a folder or file, by the recipe that is set or fits; DataError if none does.
 
     A recording without a speaker, a speaker without a group, and a recording without language or split get theirs as
-    the settings say. Rows that cannot be used, and those whose id is taken, are rejected with the reason.
+    the settings say. Rows that cannot be used, and those whose id is taken, are rejected with the reason. `setting` is
+    what the user is told to choose the recipe by, None where nobody can.
     """
-    corpus = Corpus(source, share)
-    recipe = open_recipe(preparation.recipe, corpus)
+    corpus = Corpus(source)
+    recipe = open_recipe(preparation.recipe, corpus, setting)
+    corpus.share = share = replace(share, by_stem=recipe.by_stem)
     manifest = Manifest(recipe.name, recipe.codec, files=corpus.digest())
     settling = _Settling(source, corpus.root, cfg, preparation)
     listed: set[str] = set()
@@ -79,8 +87,9 @@ def read_corpus(
         if not isinstance(row, Rejected):
             listed.add(os.path.normpath(row.path))
         if not share.takes(row.id if isinstance(row, Rejected) else os.path.normpath(row.path)):
+            settling.pass_by(row)
             continue
-        settled = settling.settled(row) if isinstance(row, Row) else row
+        settled = settling.settled(row)
         if isinstance(settled, ManifestEntry):
             manifest.entries.append(replace(settled, order=order))
         elif isinstance(settled, Rejected):
@@ -104,24 +113,37 @@ class _Settling:
         for name in (preparation.language, *cfg.speaker_languages):
             if name is not None:
                 _known_language(name)
-        self._taken: dict[str, tuple[str, str]] = {}
+        self._ids = RecordingIds()
+        self._taken: dict[str, str] = {}
 
-    def settled(self, row: Row) -> ManifestEntry | Rejected:
+    def settled(self, row: Row | Rejected | Elsewhere) -> ManifestEntry | Rejected | None:
         """The recording of a row, or why it cannot be used."""
+        if not isinstance(row, Row):
+            self.pass_by(row)
+            return row if isinstance(row, Rejected) else None
         try:
             return self.entry(row)
         except DataError as error:
             return Rejected(row.where, str(error))
+
+    def pass_by(self, row: Row | Rejected | Elsewhere) -> None:
+        """Let a recording have its id that another job prepares, or that cannot be used."""
+        if row.path is None or refusal(row.path):
+            return
+        path, speaker = os.path.normpath(row.path), None if isinstance(row, Rejected) else row.speaker
+        with suppress(DataError):
+            self._ids.of(path, self._speaker(path, speaker))
 
     def entry(self, row: Row) -> ManifestEntry:
         """The recording of a row."""
         if problem := refusal(row.path):
             raise DataError(problem)
         row = replace(row, path=os.path.normpath(row.path))
-        speaker, split, text = self._speaker(row), self._split(row), _text("text", row.text)
-        language = self._language(row, speaker)
+        speaker = self._speaker(row.path, row.speaker)
+        name = self._ids.of(row.path, speaker)
+        split, text, language = self._split(row), _text("text", row.text), self._language(row, speaker)
         entry = ManifestEntry(
-            id=self._id(row, speaker),
+            id=name,
             audio=row.sound or AudioFile(self._root / row.path),
             speaker=speaker,
             text="" if split == "noise" else text,
@@ -131,12 +153,14 @@ class _Settling:
             where=row.where,
             phonemes=_text("phonemes", row.phonemes),
         )
-        self._taken[entry.id] = (row.path, row.where)
+        if name in self._taken:
+            raise DataError(f"utterance {name!r} already stands in {self._taken[name].rpartition(', ')[2]}")
+        self._taken[name] = row.where
         return entry
 
-    def _speaker(self, row: Row) -> str:
-        place = PurePath(self._source) / row.path
-        speaker = (row.speaker or "").strip() or path_name(self._cfg.speaker_name_getter, place)
+    def _speaker(self, path: str, said: str | None) -> str:
+        place = PurePath(self._source) / path
+        speaker = (said or "").strip() or path_name(self._cfg.speaker_name_getter, place)
         if "/" not in speaker:
             speaker = f"{path_name(self._cfg.speaker_group_getter, place)}/{speaker}"
         parts = speaker.split("/")
@@ -163,17 +187,6 @@ class _Settling:
             return told or self._preparation.language
         folders = [LANGUAGE_FOLDER.fullmatch(part) for part in PurePath(row.path).parts[:-1]]
         return next((part[1].lower() for part in folders if part and part[1].lower() in VOICES), None)
-
-    def _id(self, row: Row, speaker: str) -> str:
-        """The speaker and the file's stem, or its whole path where the stem is taken by another file."""
-        path = PurePath(row.path)
-        plain, full = f"{speaker}/{path.stem}", f"{speaker}/{'_'.join(path.parts)}"
-        if plain not in self._taken:
-            return plain
-        if self._taken[plain][0] == row.path or full in self._taken:
-            at = self._taken[full if full in self._taken else plain][1].rpartition(", ")[2]
-            raise DataError(f"utterance {plain!r} already stands in {at}")
-        return full
 
 
 def _text(name: str, said: str | None) -> str | None:

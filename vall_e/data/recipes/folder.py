@@ -29,4 +29,4 @@ def _row(corpus: Corpus, audio: PurePosixPath) -> Row | Rejected:
     try:
         return Row(where=str(audio), path=str(audio), text=read_short(corpus.root / beside))
     except (OSError, ValueError) as error:
-        return Rejected(str(audio), f"its transcript {beside.name} cannot be used: {error}")
+        return Rejected(str(audio), f"its transcript {beside.name} cannot be used: {error}", path=str(audio))

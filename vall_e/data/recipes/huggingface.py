@@ -141,7 +141,7 @@ def _pyarrow() -> Any:
         import pyarrow.ipc
         import pyarrow.parquet
     except ImportError as error:
-        raise MissingExtra("pyarrow", "huggingface", "preparation.recipe=huggingface") from error
+        raise MissingExtra("pyarrow", "huggingface", "reading Parquet and Arrow files") from error
     return pyarrow
 
 

@@ -30,7 +30,7 @@ def rows(corpus: Corpus) -> Found:
     for audio in corpus.audio:
         listed = texts.pop(str(audio.with_suffix("")), None)
         if not corpus.share.takes(audio):
-            yield Elsewhere(str(audio))
+            yield Elsewhere(str(audio), _speaker(corpus, audio))
             continue
         told = listed or _beside(corpus, audio)
         yield Row(where=told[0], path=str(audio), text=told[1], speaker=_speaker(corpus, audio), split=_split(audio))

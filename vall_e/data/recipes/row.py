@@ -26,18 +26,21 @@ class Row:
 
 @dataclass(frozen=True)
 class Rejected:
-    """What cannot be used: the line, file or utterance, and why. `order` is its place among the rows of the corpus."""
+    """What cannot be used: the line, file or utterance, and why. `order` is its place among the rows of the corpus,
+    `path` that of the recording, if it is one whose path tells the speaker."""
 
     id: str
     reason: str
     order: int = field(default=0, compare=False)
+    path: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """A recording of another job's share, of which nothing is read but its path."""
+    """A recording of another job's share, of which nothing is read but its path; None as in a row."""
 
     path: str
+    speaker: str | None = None
 
 
 Found = Iterator[Row | Rejected | Elsewhere]

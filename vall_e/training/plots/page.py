@@ -21,6 +21,8 @@ TEMPLATE = Path(__file__).with_name("page.html.j2")
 WIDTH, HEIGHT = 640, 340
 LEFT, RIGHT, TOP, BOTTOM = 66, 612, 10, 300
 """Edges of the plotted area, in units of the drawing."""
+MOST_NAMES = 4
+"""Runs that the title names."""
 MOST_POINTS = 2000
 """Of a curve with more points its extremes are kept, about as many."""
 
@@ -31,7 +33,7 @@ def show_charts(path: Path, charts: Sequence[Chart], runs: Sequence[RunCurves], 
     write_page(
         path,
         TEMPLATE,
-        title=", ".join(run.label for run in runs),
+        title=", ".join(run.label for run in runs) if len(runs) <= MOST_NAMES else f"{len(runs)} runs",
         runs=[{"label": run.label, "path": run.path, **_style(place)} for place, run in enumerate(runs)],
         charts=drawn,
         numbers=_numbers(drawn, runs, x_label),

@@ -1,0 +1,103 @@
+"""Files and folders that are written as a whole, and what killed writers leave of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from vall_e.atomic import replace_text, replacing, replacing_folder
+
+WRITER = """
+import sys
+from pathlib import Path
+from vall_e.atomic import replacing, replacing_folder
+writing = replacing_folder if sys.argv[2] == "folder" else replacing
+with writing(Path(sys.argv[1])) as partial:
+    (partial / "a.txt" if partial.is_dir() else partial).write_text("half")
+    if sys.argv[2] == "library":  # as that of safetensors, which writes to a file of its own and renames it
+        partial.unlink()
+        (partial.parent / ".tmpx9Fk2").write_text("half")
+    print(partial.parent.name, flush=True)
+    sys.stdin.read()
+    if sys.argv[2] == "library":
+        (partial.parent / ".tmpx9Fk2").rename(partial)
+"""
+
+
+@pytest.fixture(params=["file", "folder", "library"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def writer(tmp_path: Path, kind: str) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """A process that is writing `target.bin`, and what it has written so far."""
+    command = [sys.executable, "-c", WRITER, str(tmp_path / "target.bin"), kind]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    partial = tmp_path / process.stdout.readline().strip()
+    assert partial.exists() and partial != tmp_path
+    yield process, partial
+    process.kill()
+    process.communicate()
+
+
+def write(target: Path, kind: str) -> None:
+    if kind != "folder":
+        replace_text(target, "whole")
+        return
+    with replacing_folder(target) as partial:
+        (partial / "a.txt").write_text("whole")
+
+
+def written(target: Path) -> str:
+    return (target / "a.txt" if target.is_dir() else target).read_text()
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next_one(
+    tmp_path: Path, kind: str, writer: tuple[subprocess.Popen[str], Path]
+):
+    process, partial = writer
+    others = {tmp_path / f".target.txt.{os.getpid()}", tmp_path / ".target.bin.old", tmp_path / ".other.bin.1"}
+    for path in others:
+        path.write_text("of others")
+    process.send_signal(signal.SIGKILL)
+    process.wait(60)
+    assert partial.exists()
+    write(tmp_path / "target.bin", kind)
+    assert set(tmp_path.iterdir()) == {tmp_path / "target.bin", *others}
+    assert written(tmp_path / "target.bin") == "whole"
+
+
+def test_what_a_living_process_writes_stays_and_takes_its_place(
+    tmp_path: Path, kind: str, writer: tuple[subprocess.Popen[str], Path]
+):
+    process, partial = writer
+    write(tmp_path / "target.bin", kind)
+    assert partial.exists() and written(tmp_path / "target.bin") == "whole"
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert list(tmp_path.iterdir()) == [tmp_path / "target.bin"] and written(tmp_path / "target.bin") == "half"
+
+
+def test_an_error_leaves_the_old_content_and_nothing_else(tmp_path: Path):
+    replace_text(tmp_path / "a.txt", "old")
+    with pytest.raises(FileNotFoundError, match="gone"), replacing(tmp_path / "a.txt") as partial:
+        partial.write_text("half")
+        raise FileNotFoundError("gone")
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.txt"] and (tmp_path / "a.txt").read_text() == "old"
+
+
+def test_threads_that_write_the_same_file_take_turns(tmp_path: Path):
+    texts = [f"{number}" * 10_000 for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda text: replace_text(tmp_path / "a.txt", text), texts * 10))
+    assert (tmp_path / "a.txt").read_text() in texts
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.txt"]
