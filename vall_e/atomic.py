@@ -57,8 +57,7 @@ def _own_folder(target: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     before = f".{target.name}."
     for path in list(target.parent.iterdir()):
-        number = path.name[len(before) :]
-        if path.name == f"{before}{number}" and number.isdecimal():
+        if path.name.startswith(before) and path.name[len(before) :].isdecimal():
             _remove_if_left(path)
     folder = target.with_name(f"{before}{os.getpid()}")
     lock = _locked(folder)
