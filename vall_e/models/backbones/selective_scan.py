@@ -7,7 +7,8 @@ Axes: S packed positions, T positions of the longest sequence, B rows, E channel
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 
 from .recurrence import by_row
 
-POSITIONS = 256
+POSITIONS = 128
 """Positions, of all rows together, whose states are in memory at once; they are computed again for gradients."""
 
 
@@ -32,12 +33,12 @@ def selective_scan(
     steps = [by_step(part, lengths) for part in told]
     at_once = max(1, POSITIONS // len(lengths))
     state = rates.new_zeros(len(lengths), *rates.shape) if state is None else state
+    scan: Callable[..., tuple[Tensor, Tensor]] = scan_chunk
+    if torch.is_grad_enabled():
+        scan = partial(checkpoint, scan_chunk, use_reentrant=False, preserve_rng_state=False)
     found = []
-    for pieces in zip(*(part.split(at_once) for part in steps), strict=True):
-        if torch.is_grad_enabled():
-            y, state = checkpoint(scan_chunk, *pieces, rates, state, use_reentrant=False, preserve_rng_state=False)
-        else:
-            y, state = scan_chunk(*pieces, rates, state)
+    for pieces in zip(*(torch.split(part, at_once) for part in steps), strict=True):
+        y, state = scan(*pieces, rates, state)
         found.append(y)
     return packed(torch.cat(found), lengths), state
 
@@ -83,7 +84,7 @@ def by_step(x: Tensor, lengths: Sequence[int]) -> Tensor:
     """Sequences end to end, one position of all after another: [S, ...] -> [T, B, ...], zeros after shorter ones."""
     if len(set(lengths)) == 1:
         return by_row(x, len(lengths)).transpose(0, 1)
-    return pad_sequence(torch.split(x, list(lengths)))
+    return pad_sequence(list(torch.split(x, list(lengths))))
 
 
 def packed(x: Tensor, lengths: Sequence[int]) -> Tensor:
