@@ -111,6 +111,7 @@ SETTINGS: list[dict[str, Any]] = [
     {},
     {"flags": {"kv_heads": 1}},
     {"flags": {"noncausal_masks": False}, "arch_type": "retnet"},
+    {"flags": {"noncausal_masks": False}, "arch_type": "mamba"},
     {"flags": {"noncausal_masks": False}, "arch_type": "mamba2"},
 ]
 

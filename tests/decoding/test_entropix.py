@@ -97,7 +97,7 @@ def test_attention_is_kept_only_when_asked_for() -> None:
     assert all(attention is not None for attention in told[9:])
 
 
-@pytest.mark.parametrize("arch", ["retnet", "mamba2"])
+@pytest.mark.parametrize("arch", ["retnet", "mamba", "mamba2"])
 def test_a_model_without_attention_is_refused(arch: str) -> None:
     model = tiny_model({"noncausal_masks": False}, arch_type=arch)
     sequences = Sequences(model, level_zero_embedding(model), 3, watched=True)

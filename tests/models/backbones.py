@@ -23,7 +23,9 @@ BACKBONES: dict[str, dict[str, Any]] = {
     "old retnet": {"arch_type": "retnet-hf", "flags": CAUSAL},
     "transformer": {"arch_type": "transformer"},
     "bitnet": {"arch_type": "bitnet", "flags": {"kv_heads": 1}},
+    "mamba": {"arch_type": "mamba", "flags": CAUSAL},
     "mamba2": {"arch_type": "mamba2", "flags": CAUSAL},
+    "mamba2 of transformers": {"arch_type": "mamba2-hf", "flags": CAUSAL},
 }
 ATTENDING = [name for name, settings in BACKBONES.items() if settings.get("flags") != CAUSAL]
 

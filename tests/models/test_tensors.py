@@ -163,17 +163,35 @@ def test_tensors_of_the_older_retnet() -> None:
     assert backbone({"arch_type": "retnet-hf"}, layer) == RELATIVE | rest
 
 
-def test_tensors_of_mamba2() -> None:
+def test_tensors_of_mamba() -> None:
     layer = {
-        "mixer.in_proj.weight": (2 * 2048 + 2 * 128 + 32, 1024),
-        "mixer.conv1d.weight": (2048 + 2 * 128, 1, 4),
-        "mixer.conv1d.bias": (2048 + 2 * 128,),
-        **{f"mixer.{name}": (32,) for name in ("dt_bias", "A_log", "D")},
-        "mixer.norm.weight": (2048,),
+        "mixer.in_proj.weight": (2 * 2048, 1024),
+        "mixer.conv1d.weight": (2048, 1, 4),
+        "mixer.conv1d.bias": (2048,),
+        "mixer.x_proj.weight": (64 + 2 * 16, 2048),
+        "mixer.dt_proj.weight": (2048, 64),
+        "mixer.dt_proj.bias": (2048,),
+        "mixer.A_log": (2048, 16),
+        "mixer.D": (2048,),
         "mixer.out_proj.weight": (1024, 2048),
         "norm.weight": NORM,
     }
-    assert backbone({"arch_type": "mamba2"}, layer, layers=24) == {"model.norm_f.weight": NORM}
+    assert backbone({"arch_type": "mamba"}, layer, layers=24) == {"model.norm_f.weight": NORM}
+
+
+@pytest.mark.parametrize(("arch", "expand", "layers"), [("mamba2", 2, 24), ("mamba2-hf", 4, 12)])
+def test_tensors_of_mamba2(arch: str, expand: int, layers: int) -> None:
+    inner, heads = expand * 1024, expand * 16
+    layer = {
+        "mixer.in_proj.weight": (2 * inner + 2 * 128 + heads, 1024),
+        "mixer.conv1d.weight": (inner + 2 * 128, 1, 4),
+        "mixer.conv1d.bias": (inner + 2 * 128,),
+        **{f"mixer.{name}": (heads,) for name in ("dt_bias", "A_log", "D")},
+        "mixer.norm.weight": (inner,),
+        "mixer.out_proj.weight": (1024, inner),
+        "norm.weight": NORM,
+    }
+    assert backbone({"arch_type": arch}, layer, layers=layers) == {"model.norm_f.weight": NORM}
 
 
 def test_tensors_of_the_plain_transformer() -> None:

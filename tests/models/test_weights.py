@@ -130,8 +130,8 @@ def test_a_setting_of_a_newer_version_is_named_once(tmp_path: Path) -> None:
 
 
 def test_a_setting_out_of_range_is_named(tmp_path: Path) -> None:
-    config = asdict(tiny_model().cfg) | {"arch_type": "mamba"}
-    with pytest.raises(WeightsError, match=r"does not allow: .*arch_type.*mamba"):
+    config = asdict(tiny_model().cfg) | {"arch_type": "mmfreelm"}
+    with pytest.raises(WeightsError, match=r"does not allow: .*arch_type.*mmfreelm"):
         load(rewrite(tmp_path / "w.safetensors", config=config))
 
 

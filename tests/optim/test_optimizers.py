@@ -42,6 +42,15 @@ def test_matrices_decay_and_embeddings_norms_and_vectors_do_not(model: VallE) ->
     assert any(name.endswith("q_proj.weight") for name in decayed) and any("classifiers" in name for name in decayed)
 
 
+@pytest.mark.parametrize("name", ["adamw", "muon", "apollo"])
+def test_rates_of_a_state_space_are_no_map_and_do_not_decay(name: str) -> None:
+    mamba = VallE(ModelConfig(size=TINY, arch_type="mamba"))
+    optimizer = build(mamba, optimizer=name)
+    *_, others = (names(mamba, optimizer, group) for group in range(len(optimizer.param_groups)))
+    assert {name for name, _ in mamba.named_parameters() if "A_log" in name} <= others
+    assert optimizer.param_groups[-1]["weight_decay"] == 0.0
+
+
 def test_of_an_adapter_the_product_decays_and_the_change_of_embeddings_does_not() -> None:
     adapted = VallE(ModelConfig(size=TINY))
     attach(adapted, {"a": LoraConfig(rank=2, embeddings=True), "b": LoraConfig(rank=2, parametrize=True)})

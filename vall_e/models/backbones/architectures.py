@@ -11,6 +11,7 @@ from vall_e.config.model import ModelConfig
 from .backbone import Backbone
 from .bitnet import BitNet
 from .llama import Llama
+from .mamba import Mamba
 from .mamba2 import Mamba2
 from .mixtral import Mixtral
 from .retnet import RetNet
@@ -30,7 +31,9 @@ BACKBONES: dict[str, Callable[[ModelConfig], Backbone[Any]]] = {
     "retnet-hf": partial(RetNet, old=True),
     "transformer": Transformer,
     "bitnet": BitNet,
+    "mamba": Mamba,
     "mamba2": Mamba2,
+    "mamba2-hf": partial(Mamba2, expand=4, per_layer=1),
 }
 
 

@@ -1,31 +1,25 @@
-"""The Mamba-2 backbone: layers of a selective state space (arXiv:2405.21060), two in place of each transformer layer.
+"""The Mamba-2 backbones: layers of a selective state space with a scalar decay in each head (arXiv:2405.21060).
 
-Names of parameters are those of the package mamba_ssm.
+`mamba2` has two in place of each transformer layer and E = 2 d, `mamba2-hf` one and E = 4 d. Names of parameters are
+those of the package mamba_ssm, which `Mamba2Model` of transformers shares.
 
-Axes: S packed positions, d model width, E = 2 d inner width, H heads, D width of the state.
+Axes: S packed positions, d model width, E inner width, H heads, D width of the state.
 """
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, rms_norm, silu, softplus
+from torch.nn.functional import rms_norm, silu, softplus
 
 from vall_e.config.model import ModelConfig
 
 from .causal_convolution import CausalConvolution
-from .recurrence import Recurrence, RecurrentBackbone, State, precise, unrounded
+from .mixers import EPSILON, VIEW, Mixers, step_biases
+from .recurrence import Recurrence, State, precise, unrounded
 from .state_space import scan, step
 
-EPSILON = 1e-5
-EXPAND = 2
 STATE = 128
-VIEW = 4
-"""Positions that the convolution sees."""
-STEPS = (1e-3, 1e-1)
-"""Step sizes that heads begin with."""
 DECAYS = (1.0, 16.0)
 
 
@@ -43,14 +37,13 @@ class GatedNorm(nn.Module):
 class Mixer(nn.Module):
     """A state space between projections, with a short convolution before it and a gate after: [S, d] -> [S, d]."""
 
-    def __init__(self, dim: int, heads: int) -> None:
+    def __init__(self, dim: int, heads: int, expand: int = 2) -> None:
         super().__init__()
-        inner = EXPAND * dim
+        inner = expand * dim
         self.parts, self.states = [inner, inner + 2 * STATE, heads], [inner, STATE, STATE]
         self.in_proj = nn.Linear(dim, sum(self.parts), bias=False)
         self.conv1d = CausalConvolution(self.parts[1], VIEW)
-        first = torch.empty(heads).uniform_(*(math.log(size) for size in STEPS)).exp()
-        self.dt_bias = nn.Parameter(first + torch.log(-torch.expm1(-first)))  # softplus of it is `first`
+        self.dt_bias = nn.Parameter(step_biases(heads))
         self.A_log = nn.Parameter(torch.empty(heads).uniform_(*DECAYS).log())
         self.D = nn.Parameter(torch.ones(heads))
         self.norm = GatedNorm(inner)
@@ -83,40 +76,10 @@ class Mixer(nn.Module):
         return (y + values * precise(self.D)[:, None]).flatten(-2), state
 
 
-class Mamba2Layer(nn.Module):
-    """A mixer behind a norm and beside a residual, which is kept in float32."""
+class Mamba2(Mixers):
+    """`mamba2`, or `mamba2-hf` with its other sizes; heads have the width that those of a transformer would have."""
 
-    hands_on = True
-
-    def __init__(self, dim: int, heads: int, rate: float) -> None:
-        super().__init__()
-        self.rate = rate
-        self.mixer = Mixer(dim, heads)
-        self.norm = nn.RMSNorm(dim, eps=EPSILON)
-
-    def forward(self, x: Tensor, _: None, within: Recurrence, layer: int) -> Tensor:
-        mixed = self.mixer(self.norm(x.to(self.norm.weight.dtype)), within, layer)
-        return x + dropout(mixed, self.rate, self.training)
-
-
-class Mamba2(RecurrentBackbone):
-    """Position ids have no say: the order of positions is in the recurrence."""
-
-    def __init__(self, cfg: ModelConfig) -> None:
+    def __init__(self, cfg: ModelConfig, expand: int = 2, per_layer: int = 2) -> None:
         size = cfg.dimensions
-        super().__init__(cfg, 2 * size.layers)
-        heads = EXPAND * size.heads
-        self.layers = nn.ModuleList(Mamba2Layer(size.dim, heads, cfg.dropout) for _ in range(2 * size.layers))
-        self.norm_f = nn.RMSNorm(size.dim, eps=EPSILON)
-        with torch.no_grad():
-            for layer in self.layers:
-                layer.get_parameter("mixer.out_proj.weight").div_(math.sqrt(len(self.layers)))
-
-    def enter(self, x: Tensor, positions: Tensor) -> Tensor:
-        """See `Backbone`."""
-        return precise(x)
-
-    def leave(self, x: Tensor) -> Tensor:
-        """See `Backbone`: normalised, in the type of the weights."""
-        out: Tensor = self.norm_f(x.to(self.norm_f.weight.dtype))
-        return out
+        mixers = (Mixer(size.dim, expand * size.heads, expand) for _ in range(per_layer * size.layers))
+        super().__init__(cfg, mixers)
