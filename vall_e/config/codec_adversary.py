@@ -19,7 +19,7 @@ class AdversaryConfig:
     )
     warmup: int = setting(500, "Steps before `start` in which they learn alone.", at_least=0)
     objective: str = setting("least_squares", "How they are trained.", allowed=OBJECTIVES)
-    learning_rate: float = setting(2e-4, "Learning rate of their AdamW, the same in every step.", above=0)
+    learning_rate: float = setting(1e-3, "Learning rate of their AdamW, the same in every step.", above=0)
     crop_seconds: float = setting(0.4, "Length of what they hear of each clip.", at_least=0.05, at_most=30)
     periods: list[int] = setting(
         [2, 3, 5, 7, 11], "Periods in samples by which discriminators fold the waveform; [] has none.", at_least=2

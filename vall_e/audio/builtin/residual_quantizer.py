@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 EMA_DECAY = 0.99
-DEAD_BELOW = 0.05
-"""A code whose moving usage count falls under this is re-seeded from the batch."""
+DEAD_BELOW = 0.25
+"""A code whose moving usage count falls under this share of the mean is re-seeded from the batch. What is said most
+often, as silence is, gets most of the new codes, so that each code comes to be used about as often as others."""
 
 
 Pool = Callable[[Tensor], Tensor]
@@ -67,13 +68,14 @@ class Codebook(nn.Module):
         self.usage.lerp_(counts, 1 - EMA_DECAY)
         self.sums.lerp_(sums, 1 - EMA_DECAY)
         self.vectors.copy_(self.sums / self.usage[:, None].clamp_min(1e-4))
-        dead = self.usage < DEAD_BELOW
+        typical = self.usage.mean()
+        dead = self.usage < DEAD_BELOW * typical
         self.revived = int(dead.sum())
         if self.revived:
             seeds = x[torch.randint(len(x), (self.revived,), device=x.device)]
             self.vectors[dead] = seeds
-            self.sums[dead] = seeds * 0.5
-            self.usage[dead] = 0.5
+            self.sums[dead] = seeds * typical
+            self.usage[dead] = typical
 
     def _statistics(self, x: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
         counts = torch.bincount(ids, minlength=len(self.vectors)).to(x.dtype)

@@ -11,8 +11,13 @@ from .multi_band import BandDiscriminator
 from .multi_period import PeriodDiscriminator
 
 
+QUIET = 1e-3
+"""Loudness below which silence stays silence."""
+
+
 class Discriminators(nn.Module):
-    """One for each period and each window."""
+    """One for each period and each window. They hear all clips equally loud: what they see of speech as it is, is so
+    small beside their biases that they learn nothing for a long time."""
 
     def __init__(self, cfg: AdversaryConfig) -> None:
         super().__init__()
@@ -22,4 +27,5 @@ class Discriminators(nn.Module):
 
     def forward(self, wave: Tensor) -> list[Judgement]:
         """What each says of waveforms [B, N]."""
-        return [member(wave) for member in self.members]
+        loudness = wave.square().mean(dim=1, keepdim=True).add(QUIET**2).sqrt()
+        return [member(wave / loudness) for member in self.members]
