@@ -53,6 +53,13 @@ def test_clips_are_judged_alone() -> None:
         torch.testing.assert_close(both.score[:1], one.score)
 
 
+def test_clips_are_judged_by_how_they_sound_not_by_how_loud_they_are() -> None:
+    members = Discriminators(SMALL_ADVERSARY)
+    for loud, soft in zip(members(waves(0)), members(waves(0) / 5), strict=True):
+        torch.testing.assert_close(soft.score, loud.score, rtol=1e-3, atol=1e-4)
+    assert all(judged.score.isfinite().all() for judged in members(torch.zeros(1, 2_400)))
+
+
 def test_the_codec_gets_a_gradient_and_the_discriminators_none_from_it() -> None:
     adversary, coded = opponent(), waves(1).requires_grad_()
     adversary.gradients.zero()
