@@ -28,18 +28,18 @@ FRAMES = (4, 7)
 
 @pytest.fixture(scope="module", params=[1, 2], ids=lambda several: f"{several} a step")
 def learnt(request: pytest.FixtureRequest) -> VallE:
-    """A model that knows two responses of three levels by heart."""
+    """A model that knows two responses of two levels by heart."""
     torch.manual_seed(0)
-    model = build_model(config({"causal_size": request.param}, resp_levels=3)).train()
-    batch = [replace(sample(level, seed)) for seed in range(2) for level in range(3)]
-    optimizer, first = torch.optim.AdamW(model.parameters(), lr=0.01), 0.0
-    for _ in range(60):
+    model = build_model(config({"causal_size": request.param}, resp_levels=2)).train()
+    batch = [sample(level, seed) for seed in range(2) for level in range(2)]
+    optimizer, losses = torch.optim.AdamW(model.parameters(), lr=0.01), list[float]()
+    for _ in range(50):
         loss = model(batch).loss
-        first = first or float(loss)
+        losses.append(float(loss.detach()))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert first > 8 and loss < 0.1, (first, float(loss))
+    assert losses[0] > 8 and losses[-1] < 0.3
     return model.eval()
 
 
@@ -59,12 +59,12 @@ GREEDY = SamplingConfig(ar_temperature=0.0, max_duration=20)
 def test_what_is_learnt_by_heart_is_said_at_every_level(learnt: VallE) -> None:
     found = generate_speech(learnt, [asked(0), asked(1)], GREEDY, 0)
     for seed, said in enumerate(found):
-        assert said.codes.equal(draw_codes(FRAMES[seed], seed + 100)[:, :3]) and said.finish is Finish.stop
+        assert said.codes.equal(draw_codes(FRAMES[seed], seed + 100)[:, :2]) and said.finish is Finish.stop
 
 
 def test_it_ends_when_it_is_long_enough(learnt: VallE) -> None:
     (said,) = generate_speech(learnt, [asked(1)], replace(GREEDY, max_duration=3), 0)
-    assert said.codes.shape == (3, 3) and said.finish is Finish.length
+    assert said.codes.shape == (3, 2) and said.finish is Finish.length
 
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -84,8 +84,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("case", SETTINGS)
 def test_a_request_says_the_same_alone_and_in_a_batch(case: str) -> None:
-    sampling = SamplingConfig(**({"nar_temperature": 1.0, "max_duration": 8, "max_levels": 2} | SETTINGS[case]))
-    model = model_of(resp_levels=3)
+    sampling = SamplingConfig(**({"nar_temperature": 1.0, "max_duration": 8, "max_levels": 1} | SETTINGS[case]))
+    model = model_of(resp_levels=2)
     requests = [SpeechRequest(tokens=draw_text(5, n), prompt=draw_codes(4, n)) for n in range(3)]
     together = [said.codes for said in generate_speech(model, requests, sampling, 5, rows=2)]
     assert all(len(codes) and codes.min() >= 0 and codes.max() < STOP for codes in together)
