@@ -48,6 +48,13 @@ def test_weights_of_explicit_dimensions_are_compared_whole(tmp_path: Path) -> No
         check(path, "model.size={dim:64,heads:2,layers:2}")
 
 
+def test_weights_of_one_vocabulary_are_of_another_architecture(tmp_path: Path) -> None:
+    path = weights_file(tmp_path / "w.safetensors", experimental={"hf": True})
+    check(path, "model.experimental.hf=true")
+    with pytest.raises(ConfigError, match=r"^model\.experimental\.hf=false contradicts weights=\S+, which have true$"):
+        check(path)
+
+
 def test_a_pretrained_folder_is_compared_as_a_file_is(tmp_path: Path) -> None:
     told = {"model_type": "vall_e", "format": 1, "model": {"size": "half"}, "codec": {}}
     (tmp_path / "config.json").write_text(json.dumps(told), encoding="utf-8")

@@ -30,6 +30,12 @@ def test_old_names_of_settings_go_to_the_new_ones(caplog: pytest.LogCaptureFixtu
     ]
 
 
+def test_one_vocabulary_has_one_head_and_sums_nothing() -> None:
+    cfg = seal(compose_config("train", ["model=ar+nar-llama-8", "model.experimental.hf=true"]), Config)
+    flags = cfg.model.experimental
+    assert (flags.split_classifiers, flags.audio_embedding_sums) == (False, False)
+
+
 def test_two_names_that_disagree_are_refused() -> None:
     overrides = ["hyperparameters.scheduler_type=WarmupLR", "hyperparameters.scheduler=WarmupDecayLR"]
     with pytest.raises(ConfigError, match="scheduler_type=WarmupLR contradicts scheduler=WarmupDecayLR"):

@@ -73,6 +73,12 @@ REFUSED = {
     "model.version=4 model.capabilities=[ar,nar,len]": ["len does not go with version=4, which has no embedding of it"],
     "model.experimental.retnet_layout=old": ["retnet_layout=old does not go with arch_type=llama, allowed: new"],
     "model.experimental.interleave=true": ["interleave=true does not go with capabilities=['ar', 'nar']"],
+    "model=ar+nar-len-llama-8 model.experimental.hf=true": ["len does not go with experimental.hf=true"],
+    "model.experimental.hf=true dataset.tasks_list=[tts,stt]": [
+        "dataset.tasks_list=['tts', 'stt'] does not go with model.experimental.hf=true: it hears all levels at once"
+    ],
+    "model.experimental.hf=true tokenizer=naive": ["tokenizer=naive does not go with model.experimental.hf=true"],
+    "model.experimental.hf=true trainer.resize_modules=true": ["resize_modules=true does not go with model.experiment"],
     "trainer=deepspeed-zero3 model.experimental.tie_classifier_to_embedding=true": ["gathers the weights of each"],
     "preparation.shard=2 preparation.shards=2": ["preparation.shard=2", "allowed with shards=2: 0 to 1"],
     "preparation.recipe=libry": ["preparation.recipe='libry' is not allowed", "nearest: libri"],

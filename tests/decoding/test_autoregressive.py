@@ -14,7 +14,7 @@ from tests.decoding.choices import each
 from tests.models.tiny import draw_codes, draw_text, tiny_model
 from vall_e.decoding.autoregressive import decode_level_zero, replies
 from vall_e.decoding.reply import Reply
-from vall_e.decoding.sequences.opening import level_zero_embedding, open_sequences
+from vall_e.decoding.sequences.opening import open_sequences
 from vall_e.decoding.transcribe import transcribe
 from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE
@@ -106,7 +106,7 @@ def test_prefixes_are_taken_when_there_is_room_for_them() -> None:
             yield prefix
 
     model = tiny_model()
-    sequences = open_sequences(model, level_zero_embedding(model), 3)
+    sequences = open_sequences(model, model.embed_first, 3)
     saying = replies(sequences, prefixes(), -1, 3, likeliest, rows=1)
     told = [(reply.index, len(reply.ids), len(taken)) for reply in saying]
     assert told == [(i, n, i + 1) for i in range(3) for n in (1, 2, 3)]

@@ -17,7 +17,6 @@ from vall_e.decoding.autoregressive import decode_level_zero
 from vall_e.decoding.finish import Guard
 from vall_e.decoding.guidance import Guidance, RunningGuidance, unconditional
 from vall_e.decoding.sampling.beam import BeamSearch, Hypothesis
-from vall_e.decoding.sequences.opening import level_zero_embedding
 from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE
 
@@ -49,7 +48,7 @@ def of_few_codes(stop: float) -> VallE:
 
 def search(model: VallE, prefix: ModelInput, width: int, guide: Guidance | None = None, **settings: Any) -> Hypothesis:
     sampling = SamplingConfig(**({"beam_width": width, "max_duration": 8} | settings))
-    beam = BeamSearch(model, level_zero_embedding(model), sampling, guide)
+    beam = BeamSearch(model, model.embed_first, sampling, guide)
     with torch.inference_mode():
         return beam.best(prefix, Guard(sampling, len(prefix.text)))
 
@@ -139,7 +138,7 @@ def test_rows_change_places() -> None:
 
     sampling = SamplingConfig(beam_width=5, max_duration=8)
     with torch.inference_mode():
-        Watched(model, level_zero_embedding(model), sampling).best(PREFIXES[0], Guard(sampling, 5))
+        Watched(model, model.embed_first, sampling).best(PREFIXES[0], Guard(sampling, 5))
     assert any(len(set(rows)) < len(rows) and len(set(rows)) > 1 for rows in parents[1:])
     assert any(rows != sorted(rows) for rows in parents)
 

@@ -18,7 +18,7 @@ from vall_e.decoding.reply import Reply
 from vall_e.decoding.sampling.dice import seeded
 from vall_e.decoding.sampling.draw import Draw
 from vall_e.decoding.sampling.entropix import Certainty, Entropix, adapted, certainty
-from vall_e.decoding.sequences.opening import level_zero_embedding, open_sequences
+from vall_e.decoding.sequences.opening import open_sequences
 from vall_e.decoding.sequences.sequences import Sequences
 from vall_e.errors import ConfigError
 from vall_e.models.backbones.attention import PackedAttention, shared
@@ -58,7 +58,7 @@ def test_attention_through_the_cache_is_that_of_the_whole_sequence(
 ) -> None:
     """After joining, after steps, after another one ended and one joined."""
     model = tiny_model(flags)
-    sequences = Sequences(model, level_zero_embedding(model), 9, guidance, watched=True)
+    sequences = Sequences(model, model.embed_first, 9, guidance, watched=True)
 
     def check(expected: Sequence[tuple[int, list[int]]]) -> None:
         assert len(sequences.attention) == len(expected)
@@ -92,7 +92,7 @@ def test_attention_is_kept_only_when_asked_for() -> None:
 
     decode_level_zero(model, PREFIXES, 3, choose)
     assert told == [None] * 9
-    sequences = open_sequences(model, level_zero_embedding(model), 3, watched=True)
+    sequences = open_sequences(model, model.embed_first, 3, watched=True)
     list(replies(sequences, PREFIXES, 1024, 3, choose, rows=2))
     assert all(attention is not None for attention in told[9:])
 
@@ -100,7 +100,7 @@ def test_attention_is_kept_only_when_asked_for() -> None:
 @pytest.mark.parametrize("arch", ["retnet", "mamba", "mamba2"])
 def test_a_model_without_attention_is_refused(arch: str) -> None:
     model = tiny_model({"noncausal_masks": False}, arch_type=arch)
-    sequences = Sequences(model, level_zero_embedding(model), 3, watched=True)
+    sequences = Sequences(model, model.embed_first, 3, watched=True)
     with pytest.raises(ConfigError, match=f"entropix_sampling=true does not go with arch_type={arch}"):
         sequences.admit(PREFIXES)
 

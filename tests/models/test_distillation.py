@@ -16,6 +16,7 @@ from tests.models.tiny import TINY, draw_codes, draw_text, speech, tiny_config, 
 from vall_e.audio.codec import CodecIdentity
 from vall_e.config.hyperparameters import HyperparametersConfig
 from vall_e.errors import ConfigError, VallEError, WeightsError
+from vall_e.models.build import build_model
 from vall_e.models.distillation import Distillation, kl, load_teacher, mse
 from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE
@@ -30,7 +31,7 @@ FULL: dict[str, Any] = {"capabilities": ["ar", "nar", "len"]}
 def fresh(seed: int, flags: dict[str, Any] | None = None, **settings: Any) -> VallE:
     """A model in eval mode, of weights that hardly know anything."""
     torch.manual_seed(seed)
-    return VallE(tiny_config(flags, **settings)).eval()
+    return build_model(tiny_config(flags, **settings)).eval()
 
 
 def taught(teacher: VallE, loss_fn: str = "kl", alpha: float = 0.5, temperature: float = 1.0) -> Distillation:
@@ -124,7 +125,15 @@ def test_a_student_of_another_layout_is_compared_at_the_same_codes() -> None:
     assert found.parts["kl"].item() == pytest.approx(sum(soft) / 2, rel=1e-4)
 
 
-@pytest.mark.parametrize("flags", [{}, {"ignore_inputs_for_loss": False}, {"split_classifiers": False}])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {},
+        {"ignore_inputs_for_loss": False},
+        {"split_classifiers": False},
+        {"hf": True, "split_classifiers": False, "audio_embedding_sums": False},
+    ],
+)
 def test_a_model_that_is_its_own_teacher_has_nothing_to_learn(flags: dict[str, Any]) -> None:
     output = taught(tiny_model(flags))(tiny_model(flags), [speech(0), speech(4)])
     assert output.parts["kl"].item() == pytest.approx(0, abs=1e-6)
@@ -225,6 +234,11 @@ REFUSED: dict[str, tuple[Callable[[Path], tuple[Path, VallE]], type[VallEError],
         teachers({"flags": {"split_classifiers": False}}, {}),
         ConfigError,
         "head NAR:0:1 tells 1024 ids apart, the model's 1025",
+    ),
+    "one vocabulary": (
+        teachers({}, {"flags": {"hf": True, "split_classifiers": False, "audio_embedding_sums": False}}),
+        ConfigError,
+        "it has no head AR:0:0",
     ),
     "fewer symbols": (
         teachers({"langs": 4}, {"langs": 2}),

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vall_e.config.model import ModelConfig
 from vall_e.config.model_experimental import ModelExperimentalConfig
+from vall_e.models.build import build_model
 from vall_e.models.layout import ModelInput
 from vall_e.models.vall_e import VallE
 
@@ -24,7 +25,7 @@ def tiny_config(flags: dict[str, Any] | None = None, **settings: Any) -> ModelCo
 
 def tiny_model(flags: dict[str, Any] | None = None, **settings: Any) -> VallE:
     """A model in eval mode whose weights are large enough for every input to show in its output."""
-    model = VallE(tiny_config(flags, **settings))
+    model = build_model(tiny_config(flags, **settings))
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for name, parameter in sorted(model.named_parameters()):

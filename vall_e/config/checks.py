@@ -33,6 +33,7 @@ ARCHITECTURE = (
     "experimental.kv_heads",
     "experimental.retnet_layout",
     "experimental.causal_size",
+    "experimental.hf",
 )
 """Settings of a model that its weights were trained with and must go on with; `ROWS` can be resized."""
 OF_THE_LATEST = ("experimental.audio_embedding_sums", "experimental.audio_embedding_sums_mode")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .hyperparameters import DEEPSPEED_SCHEDULERS, SCHEDULERS
+from .one_vocabulary import ONE_OF_EACH
 from .optimizations import MODULES
 from .rank import world_size
 from .schema import Config
@@ -93,6 +94,13 @@ def _teacher(config: Config) -> Iterator[str]:
         yield "model.training=false, as model.teacher=true"
 
 
+def _one_vocabulary(config: Config) -> Iterator[str]:
+    flags = config.model.experimental
+    for name in (name for name in ONE_OF_EACH if flags.hf and getattr(flags, name)):
+        setattr(flags, name, False)
+        yield f"model.experimental.{name}=false, as hf=true has one table and one head"
+
+
 def _saving(config: Config) -> Iterator[str]:
     if not config.trainer.save_frequency and config.evaluation.frequency:
         config.trainer.save_frequency = config.evaluation.frequency
@@ -107,5 +115,6 @@ RULES = (
     _several_ranks,
     _mixed_precision,
     _teacher,
+    _one_vocabulary,
     _saving,
 )

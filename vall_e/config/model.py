@@ -11,6 +11,7 @@ from .architectures import ARCHITECTURES, ARCHITECTURES_NEED, ATTENTION_DROPPING
 from .generations import FIRST_NEEDS, GENERATIONS, Generation, generation_problems
 from .model_experimental import ModelExperimentalConfig
 from .model_size import SIZES, ModelSize, model_size, size_problems
+from .one_vocabulary import vocabulary_problems
 from .setting import setting
 
 CAPABILITIES = ("ar", "nar", "len", "lang", "tone")
@@ -86,6 +87,7 @@ class ModelConfig:
         if not {"ar", "nar", "len"} & set(self.capabilities):
             yield f"capabilities={self.capabilities} cannot speak, at least one of ar, nar, len is needed"
         yield from generation_problems(self.version, self.capabilities, self.experimental)
+        yield from vocabulary_problems(self.version, self.capabilities, self.experimental)
         yield from self._order_problems()
         yield from self._backbone_problems()
         yield from self._level_problems()

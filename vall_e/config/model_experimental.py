@@ -8,14 +8,12 @@ from typing import Any
 
 from .setting import setting
 
-ONE_VOCABULARY = "a model of one table and one head; vall_e.export hf=true writes trained weights in such a layout"
-
 
 @dataclass(kw_only=True)
 class ModelExperimentalConfig:
     """Switches of the architecture and of the training-time treatment of samples."""
 
-    hf: bool = setting(False, "One vocabulary over all segments.", needs=ONE_VOCABULARY)
+    hf: bool = setting(False, "One vocabulary over all segments: one table, one head, codes of one prior level.")
     interleave: bool = setting(False, "One AR over all levels, which take turns frame by frame.")
     split_classifiers: bool = setting(True, "A head of its own for every RVQ level and task; false shares one head.")
     audio_embedding_sums: bool = setting(True, "Sum the embeddings of all prior levels; false embeds the newest.")

@@ -60,6 +60,7 @@ class Config:
         yield from self._tokenizer_problems()
         yield from self._device_problems()
         yield from self._task_problems()
+        yield from self._vocabulary_problems()
         yield from self._sampling_problems()
         yield from self._optimization_problems()
         yield from self._adapter_problems()
@@ -116,6 +117,16 @@ class Config:
                     f"model.loss_factors={self.model.loss_factors} has no {segment}, which dataset.tasks_list="
                     f"{self.dataset.tasks_list} is to learn: +model.loss_factors.{segment}=1"
                 )
+
+    def _vocabulary_problems(self) -> Iterator[str]:
+        used = {
+            f"dataset.tasks_list={self.dataset.tasks_list}": ("stt" in self.dataset.tasks, "hears all levels at once"),
+            "tokenizer=naive": (self.tokenizer == "naive", "gives spaces the id of the separator"),
+            "trainer.resize_modules=true": (self.trainer.resize_modules, "would shift what follows in the one table"),
+        }
+        for way, (chosen, why) in used.items():
+            if chosen and self.model.experimental.hf:
+                yield f"{way} does not go with model.experimental.hf=true: it {why}"
 
     def _sampling_problems(self) -> Iterator[str]:
         modality = self.evaluation.kwargs.modality.lower()

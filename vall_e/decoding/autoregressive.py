@@ -17,7 +17,7 @@ from vall_e.models.vall_e import VallE
 from .guidance import Guidance
 from .reply import Choose, Reply
 from .sampling.numbers import check_numbers
-from .sequences.opening import level_zero_embedding, open_sequences
+from .sequences.opening import open_sequences
 from .sequences.sequences import Embed, Sequences, closed_up
 
 
@@ -89,6 +89,5 @@ def decode_level_zero(
     guidance: Guidance | None = None,
 ) -> list[Tensor]:
     """Codes of RVQ level 0 for prefixes, after those their responses begin with: int64 [T] each."""
-    embed = level_zero_embedding(model)
-    ids = decode_ids(model, prefixes, embed, model.stop, steps, choose, rows=rows, guidance=guidance)
+    ids = decode_ids(model, prefixes, model.embed_first, model.stop, steps, choose, rows=rows, guidance=guidance)
     return [torch.tensor(row, dtype=torch.int64) for row in ids]

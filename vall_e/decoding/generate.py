@@ -23,7 +23,7 @@ from .sampling.dice import seeded
 from .sampling.level_zero import LevelZeroChoice
 from .sampling.penalties import penalises
 from .sequences.interleaved import TurnsChoice, frames_said
-from .sequences.opening import level_zero_embedding, open_level_zero
+from .sequences.opening import open_level_zero
 from .stepping import inside
 
 
@@ -101,8 +101,7 @@ def say(model: VallE, responses: Sequence[Response], sampling: SamplingConfig, r
     prefixes = (response.request.for_level_zero() for response in responses)
     sequences = open_level_zero(model, sampling)
     if sampling.beam_width > 1:
-        embed = level_zero_embedding(model)
-        saying = BeamSearch(model, embed, sampling, guidance(sampling)).replies(prefixes, guards)
+        saying = BeamSearch(model, model.embed_first, sampling, guidance(sampling)).replies(prefixes, guards)
     elif model.cfg.experimental.interleave:
         choose: Choose = TurnsChoice(model, sampling, dice, guards)
         longest = sampling.max_duration * model.cfg.resp_levels

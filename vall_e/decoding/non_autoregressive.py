@@ -41,12 +41,13 @@ def decode_levels(
     settled = known or [level_zero.new_zeros(0, model.cfg.resp_levels) for level_zero in first]
     draw, guide = upper_level_draw(sampling), guidance(sampling)
     for level in range(1, decoded_levels(model.cfg, sampling)):
-        samples = [replace(p, level=level, response=c) for p, c in zip(prefixes, codes, strict=True)]
+        samples = [replace(p, level=level, response=model.spoken(c)) for p, c in zip(prefixes, codes, strict=True)]
         with at_level(model, level, sampling.use_lora):
             logits = frame_logits(model, samples, guide)
         for row, (row_logits, one, before) in enumerate(zip(logits, dice, settled, strict=True)):
-            thrown = one.throw((level,), len(row_logits))
-            chosen = pick(row_logits[:, : model.stop], draw, thrown).cpu()
+            frames = len(codes[row])
+            thrown = one.throw((level,), frames)
+            chosen = pick(row_logits[:frames, : model.stop], draw, thrown).cpu()
             chosen[: len(before)] = before[:, level]
             codes[row] = torch.cat([codes[row], chosen[:, None]], 1)
     return codes

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from vall_e.errors import ConfigError
 from vall_e.models.layout import ModelInput
 from vall_e.models.tokens import TEXT_BOS, TEXT_EOS
 from vall_e.models.vall_e import VallE
@@ -18,8 +19,18 @@ from .reply import Reply
 UNKNOWN = 0
 
 
+def check_hears(model: VallE) -> None:
+    """ConfigError if a model cannot be shown all levels of what it is to write down."""
+    if model.cfg.experimental.hf:
+        raise ConfigError("stt does not go with weights of model.experimental.hf=true: it hears all levels at once")
+
+
 def transcribe(model: VallE, responses: Sequence[Tensor], steps: int, lang: int | None = 0) -> list[list[int]]:
-    """Likeliest text ids of speech, bos and eos left out, `steps` at most: codes int [T, Q] each."""
+    """Likeliest text ids of speech, bos and eos left out, `steps` at most: codes int [T, Q] each.
+
+    ConfigError as of `check_hears`.
+    """
+    check_hears(model)
     bos, rows = torch.tensor([TEXT_BOS]), model.cfg.text_tokens
     prefixes = [ModelInput(task="stt", text=bos, response=response, lang=lang) for response in responses]
 

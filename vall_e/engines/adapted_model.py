@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vall_e.config.lora import LoraConfig
+from vall_e.models.build import build_model
 from vall_e.models.lora.attach import attach
 from vall_e.models.lora.loading import attach_trained
 from vall_e.models.vall_e import VallE
@@ -41,6 +42,6 @@ def with_adapters_of_files(content: WeightsContent, weights: Path, loras: Mappin
 
 
 def _plain(content: WeightsContent, path: Path) -> VallE:
-    model = VallE(content.config).to(content.tensors["sep"].dtype)
+    model = build_model(content.config).to(content.separator.dtype)
     fit(model, content.tensors, path)
     return model.eval()

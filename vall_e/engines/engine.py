@@ -15,6 +15,7 @@ import torch
 from vall_e.config.trainer import CollectGarbage, WeightDtype
 from vall_e.data.sample import Sample
 from vall_e.models.backbones.checkpointing import Checkpointing
+from vall_e.models.build import build_model
 from vall_e.models.draws import draw_skipped_layers
 from vall_e.models.layerskip import exit_weights
 from vall_e.models.swapping import swap_modules
@@ -58,7 +59,7 @@ class Engine(Resumable):
 
     def fresh_model(self) -> VallE:
         """The model with weights drawn anew, its modules swapped as told."""
-        return swap_modules(VallE(self.cfg.model), self.cfg.optimizations, self.device)
+        return swap_modules(build_model(self.cfg.model), self.cfg.optimizations, self.device)
 
     def equip(self, model: VallE) -> VallE:
         """The model, its layers told which of them run again in the backward pass and how they are compiled."""

@@ -15,6 +15,7 @@ from vall_e.data.dataset import SpeechDataset
 from vall_e.data.sample import Sample
 from vall_e.data.sampling.cursor import SampleCursor
 from vall_e.data.store.store import Store
+from vall_e.decoding.transcribe import check_hears
 from vall_e.device import choose_device
 from vall_e.errors import ConfigError, DataError
 from vall_e.models.lora.loading import attach_trained
@@ -41,11 +42,13 @@ def evaluate(cfg: Config, folder: Path) -> float:
     if not cfg.evaluation.size:
         raise ConfigError("evaluation.size=0 leaves nothing to evaluate, allowed here: at least 1")
     weights = load_weights(weights_path(cfg.weights), choose_device(cfg.device))
+    tokenizer = weights.tokenizer if "stt" in cfg.dataset.tasks else None
+    if tokenizer is not None:
+        check_hears(weights.model)
     codec = open_codec(cfg.audio_backend, cfg.codec, cfg.device)
     check_codecs(cfg, weights.codec, codec.identity)
     attach_trained(weights.model, cfg.loras, weights.tokenizer, weights.codec)
     passes = {name: _samples(cfg, weights, split) for name, split in SPLITS.items()}
-    tokenizer = weights.tokenizer if "stt" in cfg.dataset.tasks else None
     evaluator = Evaluator(codec, cfg.evaluation, cfg.seed, tokenizer=tokenizer)
     result = evaluator.evaluate(weights.model, passes, folder, weights.step)
     log.info("%s", result.summary())

@@ -20,7 +20,7 @@ from vall_e.text import Tokenizer
 
 from .layerskip import NO_EXITS
 from .layout import ModelInput
-from .loss import LossOutput, Predicted, Predictions, is_learnt, per_sample_mean, predictions, read_heads
+from .loss import LossOutput, Predicted, Predictions, is_learnt, per_sample_mean, read_heads
 from .vall_e import VallE
 from .weights.origin import differences
 from .weights.weights_file import load_weights, read_metadata
@@ -93,9 +93,7 @@ class Distillation:
     def _teach(self, model: VallE, inputs: Sequence[ModelInput]) -> Predicted:
         """What the teacher predicts where `model` does; the two may lay out their sequences differently."""
         packed = self.teacher.pack(inputs)
-        ignore = model.cfg.experimental.ignore_inputs_for_loss
-        wanted = predictions(inputs, packed.layouts, sums=model.sums is not None, ignore_inputs=ignore)
-        return read_heads(self.teacher.hidden(packed), wanted, self.teacher.logits)
+        return read_heads(self.teacher.hidden(packed), model.wanted(inputs, packed.layouts), self.teacher.logits)
 
 
 def entries_by_sample(batch: Sequence[Predictions], factors: Mapping[str, float]) -> dict[int, list[int]]:

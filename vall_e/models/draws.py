@@ -72,14 +72,17 @@ def draw_level(cfg: ModelConfig, levels: int, generator: Generator) -> int:
 
 
 def draw_response(sample: ModelInput, flags: ModelExperimentalConfig, stop: int, generator: Generator) -> ModelInput:
-    """The response up to the sample's level, with errors and gaps; that of level 0 ends with `stop`."""
+    """The response up to the sample's level, with errors and gaps.
+
+    That of level 0 ends with `stop`; in one vocabulary all do.
+    """
     assert sample.response is not None
     level, response = sample.level, sample.response[:, : sample.level + 1]
     lowest, highest = flags.token_dropout_rvq_levels
     if flags.token_dropout_error and lowest <= level <= highest:
         response = nudge(response, level, flags.token_dropout_error, stop, generator)
-    if level == 0:
-        response = torch.cat([response, response.new_full((1, 1), stop)])
+    if level == 0 or flags.hf:
+        response = torch.cat([response, response.new_full((1, response.shape[1]), stop)])
     return replace(sample, response=response, dropped=draw_dropped(len(response), level, flags, generator))
 
 

@@ -18,6 +18,8 @@ from .tokens import LENGTH_TOKENS
 
 SINGLE = "classifier"
 """The one head of models without split ones."""
+ONE_TABLE = "tokens_emb"
+"""The one table of models with one vocabulary."""
 
 
 def head_rows(cfg: ModelConfig) -> dict[str, int]:
@@ -33,10 +35,12 @@ def tied_tables(cfg: ModelConfig) -> dict[str, str]:
     """The embedding table of each head that shares one, as a module; {} unless heads are tied.
 
     It embeds what the head predicts: codes of the same level, text or digits of a length, and has as many rows. The
-    last level has no such table, as nothing reads it. One head for all shares that of level 0.
+    last level has no such table, as nothing reads it. One head for all shares that of level 0, or that of all ids.
     """
     if not cfg.experimental.tie_classifier_to_embedding:
         return {}
+    if cfg.experimental.hf:
+        return {SINGLE: ONE_TABLE}
     tables = response_tables(cfg.capabilities, cfg.resp_levels)
     read = [(level_read(name), cfg.audio_tokens + has_extra_row(name)) for name in tables]
     if not cfg.experimental.split_classifiers:

@@ -72,28 +72,35 @@ class VallE(nn.Module):
     def __init__(self, cfg: ModelConfig) -> None:
         super().__init__()
         self.cfg = cfg
-        flags, dim = cfg.experimental, cfg.dimensions.dim
-        tables = response_tables(cfg.capabilities, cfg.resp_levels)
         self.sums = sums_mode(cfg)
         self.stop = cfg.audio_tokens
         self.tied = tied_tables(cfg)
-        self.tables = tables
         self.adapters: dict[str, Adapter] = {}
+        self._add_tables(cfg)
+        self.model = build_backbone(cfg)
+        self._add_heads(cfg)
+        for name in self.tied.values():
+            nn.init.normal_(self._table(name), std=cfg.dimensions.dim**-0.5)
+
+    def _add_tables(self, cfg: ModelConfig) -> None:
+        dim, weighted = cfg.dimensions.dim, cfg.generation.weighted
+        self.tables = response_tables(cfg.capabilities, cfg.resp_levels)
         self.sep = nn.Parameter(torch.randn(dim))
         self.dropout_token = nn.Parameter(torch.randn(dim))
         self.text_emb = nn.Embedding(cfg.text_tokens, dim)
-        weighted = cfg.generation.weighted
         self.proms_emb = CodeEmbedding([cfg.audio_tokens] * cfg.resp_levels, dim, weighted)
-        self.resps_emb = CodeEmbedding([cfg.audio_tokens + has_extra_row(t) for t in tables], dim, weighted)
+        self.resps_emb = CodeEmbedding([cfg.audio_tokens + has_extra_row(t) for t in self.tables], dim, weighted)
         for name, table in segment_tables(cfg).items():
             self.add_module(name, table)
-        self.model = build_backbone(cfg)
-        if flags.split_classifiers:
-            self.classifiers = Heads(head_rows(cfg), dim, self.tied)
+
+    def _add_heads(self, cfg: ModelConfig) -> None:
+        if cfg.experimental.split_classifiers:
+            self.classifiers = Heads(head_rows(cfg), cfg.dimensions.dim, self.tied)
         else:
-            self.classifier = TiedHead(cfg.audio_tokens + 1) if self.tied else nn.Linear(dim, cfg.audio_tokens + 1)
-        for name in self.tied.values():
-            nn.init.normal_(self._table(name), std=dim**-0.5)
+            self._add_single_head(cfg.audio_tokens + 1)
+
+    def _add_single_head(self, rows: int) -> None:
+        self.classifier = TiedHead(rows) if self.tied else nn.Linear(self.cfg.dimensions.dim, rows)
 
     def head_widths(self) -> dict[str, int]:
         """How many ids each head tells apart, by its name; one head for all has the same width under every name."""
@@ -104,7 +111,12 @@ class VallE(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self.sep.device
+        return next(self.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The number format of the weights."""
+        return next(self.parameters()).dtype
 
     def lay_out(self, sample: ModelInput) -> Layout:
         """The layout of a sample as this model reads it."""
@@ -149,6 +161,19 @@ class VallE(nn.Module):
         vectors: Tensor = self.get_submodule(name).weight  # type: ignore[assignment]
         return vectors
 
+    def wanted(self, samples: Sequence[ModelInput], layouts: Sequence[Layout]) -> list[Predictions]:
+        """What a batch with these layouts is to predict."""
+        ignore = self.cfg.experimental.ignore_inputs_for_loss
+        return predictions(samples, layouts, sums=self.sums is not None, ignore_inputs=ignore)
+
+    def spoken(self, codes: Tensor) -> Tensor:
+        """Codes int [T, Q] of a response as the model is shown them when it says level Q."""
+        return codes
+
+    def embed_first(self, codes: Tensor) -> Tensor:
+        """Codes of level 0 where they are predicted one by one: int64 [T] -> [T, d]."""
+        return self.resps_emb.read(0, codes)
+
     def forward(
         self,
         samples: Sequence[ModelInput],
@@ -161,8 +186,7 @@ class VallE(nn.Module):
         exits: layers whose hidden states the heads read, too, and the weights of these losses.
         """
         packed = self.pack(samples)
-        ignore = self.cfg.experimental.ignore_inputs_for_loss
-        wanted = predictions(samples, packed.layouts, sums=self.sums is not None, ignore_inputs=ignore)
+        wanted = self.wanted(samples, packed.layouts)
         states, balance = self.model.states(
             packed.embeddings, packed.positions, self.within(packed.layouts), exits, skipped
         )

@@ -35,7 +35,7 @@ def open_level_zero(model: VallE, sampling: SamplingConfig) -> Sequences:
     if model.cfg.experimental.interleave:
         refuse(sampling, "model.experimental.interleave=true", "refine_on_stop", "chunk_frames")
         return TakingTurns(model, steps * model.cfg.resp_levels, guide)
-    embed = level_zero_embedding(model)
+    embed = model.embed_first
     if model.cfg.experimental.causal_size > 1:
         refuse(sampling, f"model.experimental.causal_size={model.cfg.experimental.causal_size}")
     watched = sampling.entropix_sampling
@@ -44,11 +44,6 @@ def open_level_zero(model: VallE, sampling: SamplingConfig) -> Sequences:
     if sampling.speculative_layers:
         return SpeculativeSequences(model, embed, steps, speculation(model, sampling))
     return open_sequences(model, embed, steps, guide, watched)
-
-
-def level_zero_embedding(model: VallE) -> Embed:
-    """How codes of level 0 are read where they are predicted one by one."""
-    return lambda ids: model.resps_emb.read(0, ids)
 
 
 def refuse(sampling: SamplingConfig, trained: str, *further: str) -> None:

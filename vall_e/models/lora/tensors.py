@@ -11,6 +11,7 @@ from vall_e.errors import ConfigError
 from vall_e.models.vall_e import VallE
 
 from ..backbones.bit_linear import BitLinear
+from ..build import build_model
 from .adapter import Adapter
 from .low_rank import CHANGE, A, B
 
@@ -59,7 +60,7 @@ def merged_state_dict(model: VallE, state: Mapping[str, Tensor] | None = None) -
 
 def merged(model: VallE) -> VallE:
     """A plain model in eval mode that says what `model` says with its enabled adapters."""
-    plain = VallE(model.cfg).to(model.device, model.sep.dtype)
+    plain = build_model(model.cfg).to(model.device, model.dtype)
     plain.load_state_dict(merged_state_dict(model))
     return plain.eval()
 

@@ -8,6 +8,8 @@ from torch import Tensor
 
 from vall_e.audio.codec import CodecIdentity
 from vall_e.config.model import ModelConfig
+from vall_e.models.heads import ONE_TABLE
+from vall_e.models.vocabulary import SEPARATOR
 from vall_e.text import Tokenizer
 
 
@@ -22,3 +24,8 @@ class WeightsContent:
     step: int
     bitnet: str = ""
     """The part of the model whose linear layers are BitNet's."""
+
+    @property
+    def separator(self) -> Tensor:
+        """The vector between segments, [d]."""
+        return self.tensors[f"{ONE_TABLE}.weight"][SEPARATOR] if self.config.experimental.hf else self.tensors["sep"]

@@ -23,7 +23,7 @@ def copy_experts(content: WeightsContent, experts: int) -> WeightsContent:
     cfg = content.config
     if cfg.arch_type.lower() != "llama" or cfg.experts > 1:
         raise ConfigError(f"moe_ify=true copies the MLPs of LLaMA layers, and these weights are of {cfg.full_name}")
-    generator, sep = Generator().manual_seed(0), content.tensors["sep"]
+    generator, sep = Generator().manual_seed(0), content.separator
     tensors: dict[str, Tensor] = {"model.embed_tokens.weight": sep.new_zeros(cfg.audio_tokens + 1, len(sep))}
     for name, tensor in content.tensors.items():
         layer, _, linear = name.removesuffix(".weight").rpartition(".mlp.")

@@ -19,8 +19,9 @@ from vall_e.config.model import ModelConfig
 from vall_e.errors import ConfigError
 from vall_e.models.backbones.llama import EPSILON, ROPE_BASE
 from vall_e.models.embeddings import response_tables
-from vall_e.models.heads import head_rows, head_tensors
+from vall_e.models.heads import ONE_TABLE, SINGLE, head_rows, head_tensors
 from vall_e.models.tokens import LENGTH_TOKENS, TASK_IDS, TEXT_BOS, TEXT_EOS
+from vall_e.models.vocabulary import SEPARATOR
 from vall_e.text import IpaTokenizer
 from vall_e.text.languages import LANGUAGE_IDS
 
@@ -59,15 +60,43 @@ def hugging_face(content: WeightsContent) -> HuggingFaceModel:
         raise ConfigError(f"hf=true writes LLaMA layers, and these weights are of {cfg.full_name}")
     if cfg.version != LATEST:
         raise ConfigError(f"hf=true writes models of version {LATEST}, and these weights are of version {cfg.version}")
-    if not cfg.experimental.split_classifiers:
-        content = split_classifiers(content)
-    ranges = list(token_ranges(cfg))
-    names = [token for part in ranges for token in part.tokens]
     tensors = {name: tensor for name, tensor in content.tensors.items() if name.startswith("model.")}
-    tables = [content.tensors[part.table].view(len(part.tokens), -1) for part in ranges]
-    tensors["model.embed_tokens.weight"] = torch.cat(tables)
-    tensors["lm_head.weight"], tensors["lm_head.bias"] = _head(content, ranges)
+    if cfg.experimental.hf:
+        names, table, (weight, bias) = _vocabulary(content)
+    else:
+        names, table, (weight, bias) = _joined(content)
+    tensors |= {"model.embed_tokens.weight": table, "lm_head.weight": weight, "lm_head.bias": bias}
     return HuggingFaceModel(tensors, _config(content, len(names)), _tokenizer(tokenizer, names))
+
+
+def _vocabulary(content: WeightsContent) -> tuple[list[str], Tensor, tuple[Tensor, Tensor]]:
+    """Tokens, their table and head of a model that has one vocabulary itself."""
+    weight, bias = (content.tensors[name].clone() for name in head_tensors(content.config, SINGLE))
+    return vocabulary_tokens(content.config), content.tensors[f"{ONE_TABLE}.weight"], (weight, bias)
+
+
+def _joined(content: WeightsContent) -> tuple[list[str], Tensor, tuple[Tensor, Tensor]]:
+    """Tokens, their table and head, put together of all tables and heads of a model."""
+    if not content.config.experimental.split_classifiers:
+        content = split_classifiers(content)
+    ranges = list(token_ranges(content.config))
+    table = torch.cat([content.tensors[part.table].view(len(part.tokens), -1) for part in ranges])
+    return [token for part in ranges for token in part.tokens], table, _head(content, ranges)
+
+
+def vocabulary_tokens(cfg: ModelConfig) -> list[str]:
+    """Names of the ids of a `Vocabulary`, in its order; `<text:3>` separates and stops."""
+    levels = range(cfg.resp_levels)
+    prompt, response = ([f"<{k}:{q}:{code}>" for q in levels for code in range(cfg.audio_tokens)] for k in "PR")
+    return [
+        *(f"<text:{i}>" for i in range(cfg.text_tokens)),
+        *_named("lang", LANGUAGE_IDS, cfg.langs),
+        *(f"<RVQ:{level}>" for level in levels),
+        *prompt,
+        *_named("task", TASK_IDS, cfg.tasks),
+        *_named("tone", {}, cfg.tones),
+        *response,
+    ]
 
 
 def token_ranges(cfg: ModelConfig) -> Iterator[TokenRange]:
@@ -102,7 +131,7 @@ def _named(kind: str, ids: dict[str, int], count: int) -> list[str]:
 
 def _head(content: WeightsContent, ranges: list[TokenRange]) -> tuple[Tensor, Tensor]:
     """Weight [V, d] and bias [V] over all tokens."""
-    like = content.tensors["sep"]
+    like = content.separator
     weight = like.new_zeros(sum(len(part.tokens) for part in ranges), _dim(content))
     bias = like.new_full((len(weight),), NEVER)
     start = 0
@@ -138,8 +167,8 @@ def _config(content: WeightsContent, tokens: int) -> dict[str, Any]:
         "mlp_bias": False,
         "tie_word_embeddings": False,
         "bos_token_id": TEXT_BOS,
-        "eos_token_id": TEXT_EOS,
-        "torch_dtype": str(content.tensors["sep"].dtype).removeprefix("torch."),
+        "eos_token_id": SEPARATOR if content.config.experimental.hf else TEXT_EOS,
+        "torch_dtype": str(content.separator.dtype).removeprefix("torch."),
     }
 
 

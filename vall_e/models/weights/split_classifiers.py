@@ -16,6 +16,8 @@ def split_classifiers(content: WeightsContent) -> WeightsContent:
     ConfigError if the heads are split already, or if one of them needs more rows.
     """
     experimental = content.config.experimental
+    if experimental.hf:
+        raise ConfigError("split_classifiers=true: these weights have one vocabulary, whose head says ids of all kinds")
     if experimental.split_classifiers:
         raise ConfigError("split_classifiers=true: the heads of these weights are split already")
     weight, bias = (content.tensors[name] for name in head_tensors(content.config, SINGLE))

@@ -21,6 +21,7 @@ from vall_e.audio.codec import CodecIdentity
 from vall_e.config.model import BATCH_ATTENTIONS, GPU_ATTENTIONS, ModelConfig
 from vall_e.config.weights_format import is_pickled
 from vall_e.errors import WeightsError
+from vall_e.models.build import build_model
 from vall_e.models.lora.tensors import base_state_dict
 from vall_e.models.swapping import checked_part, to_bitnet
 from vall_e.models.vall_e import VallE
@@ -92,7 +93,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str,
 def load_weights(path: Path, device: torch.device) -> LoadedWeights:
     """The model of a weights file; WeightsError as of `read_weights`, or if it does not fit the settings it carries."""
     content = read_weights(path)
-    model = VallE(runnable(content.config, device))
+    model = build_model(runnable(content.config, device))
     fit(model, content.tensors, path)
     if content.bitnet:
         to_bitnet(model, content.bitnet)
