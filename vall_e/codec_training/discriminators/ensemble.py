@@ -10,7 +10,6 @@ from .judgement import Judgement
 from .multi_band import BandDiscriminator
 from .multi_period import PeriodDiscriminator
 
-
 QUIET = 1e-3
 """Loudness below which silence stays silence."""
 
