@@ -51,10 +51,11 @@ def padded_pass(model: VallE, packed: Packed) -> None:
     torch.autograd.backward(hidden.float().square().mean())
 
 
-def timed(run: Callable[[VallE, Packed], None], model: VallE, packed: Packed) -> float:
-    """Seconds of a pass."""
+def timed(run: Callable[[VallE, Packed], None], model: VallE, packed: Packed, *, amp: bool = False) -> float:
+    """Seconds of a pass, in bfloat16 with `amp`."""
     began = time.perf_counter()
-    run(model, packed)
+    with torch.autocast(model.device.type, torch.bfloat16, enabled=amp):
+        run(model, packed)
     if model.device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - began
@@ -68,6 +69,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--dropout", type=float, default=0.1, help="of attention")
     parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--amp", action="store_true", help="packed ones in bfloat16, as by trainer.amp=true")
     told = parser.parse_args()
     cfg = ModelConfig(size=told.size, dropout=told.dropout)
     model = VallE(cfg).to(choose_device(told.device))
@@ -77,7 +79,10 @@ def main() -> None:
         packed = model.pack(inputs)
         longest = max(packed.lengths)
         waste.append(1 - sum(packed.lengths) / (longest * len(packed.lengths)))
-        seconds = [timed(run, model, model.pack(inputs)) for run in (padded_pass, backbone_pass)]
+        seconds = [
+            timed(padded_pass, model, model.pack(inputs)),
+            timed(backbone_pass, model, model.pack(inputs), amp=told.amp),
+        ]
         ratios += [seconds[0] / seconds[1]] if number >= 2 else []
     print(f"padding that packing saves: {statistics.mean(waste):.0%}")
     print(f"padded / packed time: {statistics.median(ratios):.2f} (median of {len(ratios)} pairs)")

@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from vall_e.atomic import replace_text, replacing, replacing_folder
 
@@ -101,3 +103,17 @@ def test_threads_that_write_the_same_file_take_turns(tmp_path: Path):
         list(pool.map(lambda text: replace_text(tmp_path / "a.txt", text), texts * 10))
     assert (tmp_path / "a.txt").read_text() in texts
     assert list(tmp_path.iterdir()) == [tmp_path / "a.txt"]
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027])
+def test_a_file_may_be_read_by_whom_the_umask_lets(tmp_path: Path, umask: int):
+    before = os.umask(umask)
+    try:
+        with replacing(tmp_path / "a.safetensors") as partial:
+            save_file({"x": torch.ones(1)}, partial)
+        with replacing_folder(tmp_path / "b") as folder:
+            save_file({"x": torch.ones(1)}, folder / "a.safetensors")
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "a.safetensors", tmp_path / "b/a.safetensors"):
+        assert path.stat().st_mode & 0o777 == 0o666 & ~umask

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,8 +23,8 @@ def replacing(path: Path) -> Iterator[Path]:
     with _own_folder(path) as folder:
         partial = folder / f"partial{path.suffix}"  # a name that nobody looks for
         yield partial
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
+        _open_to_others(partial, folder)
+        sync(partial)
         os.replace(partial, path)
 
 
@@ -46,6 +47,7 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
         partial.mkdir()
         yield partial
         for path in (*partial.iterdir(), partial):
+            _open_to_others(path, own)
             sync(path)
         replace_folder(partial, folder)
 
@@ -68,10 +70,16 @@ def _own_folder(target: Path) -> Iterator[Path]:
         os.close(lock)
 
 
+def _open_to_others(path: Path, folder: Path) -> None:
+    """Let a file be read by those who may read what this process makes: safetensors lets its owner alone."""
+    if path.is_file():
+        path.chmod(stat.S_IMODE((folder / LOCK).stat().st_mode))
+
+
 def _remove_if_left(folder: Path) -> None:
     # An error says that its writer lives, has just ended, or is not known to be gone, as nothing can be locked there.
     with suppress(OSError):
-        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT)
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_at(folder / LOCK, lock):
@@ -85,7 +93,7 @@ def _locked(folder: Path) -> int:
     while True:
         folder.mkdir(exist_ok=True)
         with suppress(FileNotFoundError):
-            lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT)
+            lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
             with suppress(OSError):
                 fcntl.flock(lock, fcntl.LOCK_EX)
             if _is_at(folder / LOCK, lock):
