@@ -91,7 +91,9 @@ def _remove_if_left(folder: Path) -> None:
 def _locked(folder: Path) -> int:
     """Make a folder and lock it; waits for another thread that writes the same."""
     while True:
-        folder.mkdir(exist_ok=True)
+        # Another thread that ends may remove the folder at any of these points.
+        with suppress(FileExistsError):
+            folder.mkdir()
         with suppress(FileNotFoundError):
             lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
             with suppress(OSError):
