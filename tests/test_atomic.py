@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from vall_e.atomic import replace_text, replacing, replacing_folder
+from vall_e.atomic import replace_text, replacing, replacing_folder, why_unwritable
 
 WRITER = """
 import sys
@@ -117,3 +117,16 @@ def test_a_file_may_be_read_by_whom_the_umask_lets(tmp_path: Path, umask: int):
         os.umask(before)
     for path in (tmp_path / "a.safetensors", tmp_path / "b/a.safetensors"):
         assert path.stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def test_what_cannot_be_written_is_known_beforehand(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert why_unwritable(tmp_path / "new/folder/a.wav") == why_unwritable(tmp_path / "file") == ""
+    assert why_unwritable(tmp_path) == f"{tmp_path} is a folder"
+    assert why_unwritable(tmp_path / "file/new/a.wav") == f"{tmp_path / 'file'} is no folder"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="this system has no folder that nobody can write to")
+def test_a_folder_that_takes_no_files_is_named() -> None:
+    assert why_unwritable(Path("/proc/new/a.wav")).startswith("in /proc: ")

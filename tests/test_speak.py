@@ -68,6 +68,12 @@ def test_without_prompt_and_output_a_voice_of_its_own_goes_to_speech_wav(speak: 
     assert seconds("speech.wav") > 0
 
 
+def test_what_bounds_speech_is_told(speak: Speak, weights: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert speak("həloʊ", f"weights={weights}", *PHONEMES, "inference.max_duration=2") == 0
+    bounds = "(inference.max_duration=2, inference.frames_per_token=30)"
+    assert f"as it was as long as it may be {bounds}: inference.retries=3" in capsys.readouterr().err
+
+
 def test_the_seed_decides_what_is_said(speak: Speak, weights: str) -> None:
     for out, seed in (("a.wav", "1"), ("b.wav", "1"), ("c.wav", "2")):
         assert speak("həloʊ", "voice.wav", out, f"weights={weights}", f"inference.seed={seed}", *PHONEMES) == 0
@@ -133,16 +139,25 @@ def test_several_sentences_are_longer_than_one(speak: Speak, weights: str) -> No
         (("həloʊ", "model.dropout=0"), "model.dropout cannot be set"),
         (("həloʊ", "+tokenizer_path=x"), "tokenizer_path cannot be set"),
         (("həloʊ", "audio_backend=encodec"), "audio_backend cannot be set"),
+        (("həloʊ", "codec=encodec"), "codec cannot be set"),
         (("həloʊ", "--loud"), "--loud: no such option"),
         (("Hello", "there", "my", "friend"), "too many files .*quote the text"),
         (("həloʊ", "voice.wav", "out.mp3"), "out.mp3 cannot be written, allowed: a file that ends in .wav"),
         (("həloʊ", "voice.wav", "voice.wav"), "voice.wav is the prompt"),
+        (("həloʊ", "voice.wav", "folder.wav"), "folder.wav cannot be written: folder.wav is a folder"),
+        (("həloʊ", "voice.wav", "noise.wav/out.wav"), "noise.wav/out.wav cannot be written: .*noise.wav is no folder"),
+        (("həloʊ", "voice.wav", "a" * 300 + ".wav"), ".wav: File name too long"),
+        (("həloʊ", "nan.wav"), "nan.wav: the audio holds samples that are not finite numbers"),
+        (("həloʊ", "short.wav"), "short.wav: the audio is too short: 1 samples, less than one code frame"),
     ],
 )
 def test_what_a_user_can_mend_is_one_sentence(
     speak: Speak, weights: str, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], sentence: str
 ) -> None:
     Path("noise.wav").write_bytes(b"no sound at all")
+    Path("folder.wav").mkdir()
+    soundfile.write("nan.wav", np.full(24_000, np.nan), 24_000, subtype="FLOAT")
+    soundfile.write("short.wav", np.zeros(1), 24_000)
     save_file({}, "foreign.safetensors")
     before = sorted(Path().iterdir())
     given = () if any(a.startswith("weights=") for a in arguments) else (f"weights={weights}",)
@@ -211,6 +226,8 @@ def test_a_voice_that_is_kept_speaks_as_its_recording(
         (["voice.wav", "me.wav"], "me.wav cannot be written, allowed: a file that ends in .safetensors"),
         (["nowhere.wav"], "nowhere.wav: no such audio file"),
         (["me.safetensors"], "me.safetensors is no recording"),
+        (["voice.wav", "voice.wav/me.safetensors"], "voice.wav/me.safetensors cannot be written: "),
+        (["nan.wav"], "nan.wav: the audio holds samples that are not finite numbers"),
         (["voice.wav", "weights.safetensors"], "weights.safetensors is no voice and would be replaced"),
     ],
 )
@@ -222,6 +239,7 @@ def test_what_is_no_voice_is_told(
     sentence: str,
 ) -> None:
     save_file({}, "weights.safetensors")
+    soundfile.write("nan.wav", np.full(24_000, np.nan), 24_000, subtype="FLOAT")
     monkeypatch.setattr(sys, "argv", ["vall_e.voice", *arguments])
     with pytest.raises(SystemExit) as end:
         keep_voice()

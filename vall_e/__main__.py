@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 
 from omegaconf import OmegaConf
 
+from vall_e.atomic import why_unwritable
 from vall_e.config.composing import compose_config
 from vall_e.config.help import help_text
 from vall_e.config.inference import SpokenTask
+from vall_e.config.sampling import SamplingConfig
 from vall_e.config.schema import Config
 from vall_e.config.startup import open_job
 from vall_e.errors import ConfigError
@@ -69,14 +71,16 @@ def is_setting(argument: str) -> bool:
 
 
 def check_out(out: str, prompt: str) -> None:
-    """ConfigError for an output that is neither standard output nor a WAV file, or that would replace the prompt."""
+    """ConfigError for an output that is neither standard output nor a WAV file to be written, or is the prompt."""
     path = Path(out)
     if out == STREAM:
         return
-    if path.suffix.lower() != ".wav" or path.is_dir():
+    if path.suffix.lower() != ".wav":
         raise ConfigError(f"{out} cannot be written, allowed: a file that ends in .wav")
     if prompt and path.exists() and Path(prompt).exists() and path.samefile(prompt):
         raise ConfigError(f"{out} is the prompt: give the output another name")
+    if reason := why_unwritable(path):
+        raise ConfigError(f"{out} cannot be written: {reason}")
 
 
 def speak(arguments: Arguments, cfg: Config) -> None:
@@ -113,7 +117,7 @@ def speak_to_file(speaker: Speaker, text: str, voice: Tensor | None, seed: int, 
     speech = speaker.speak(text, voice, seed)
     for piece in speech.silent:
         print(f"warning: the model said nothing for {piece!r}", file=sys.stderr)
-    tell_ends(speech.pieces, speech.finishes, "inference.retries=3 tries again")
+    tell_ends(speech.pieces, speech.finishes, speaker.cfg, "inference.retries=3 tries again")
     write_wav(out, speech.wave, speech.sample_rate)
     print(f"{out}: {len(speech.wave) / speech.sample_rate:.2f} s")
 
@@ -135,22 +139,24 @@ def speak_to_pipe(speaker: Speaker, text: str, voice: Tensor | None, seed: int) 
         samples += len(wave)
         stream.write(wave)
         wave = next(waves, None)
-    tell_ends(speech.pieces, speech.finishes, "write a file with inference.retries=3 to try again")
+    tell_ends(speech.pieces, speech.finishes, speaker.cfg, "write a file with inference.retries=3 to try again")
     print(f"{samples / speech.sample_rate:.2f} s, the first sound after {first:.2f} s", file=sys.stderr)
 
 
-def tell_ends(pieces: Sequence[str], finishes: Sequence[Finish], advice: str) -> None:
+def tell_ends(pieces: Sequence[str], finishes: Sequence[Finish], cfg: SamplingConfig, advice: str) -> None:
     """Warn of pieces that did not end by themselves."""
+    bounds = f" (inference.max_duration={cfg.max_duration}, inference.frames_per_token={cfg.frames_per_token:g})"
     for piece, finish in zip(pieces, finishes, strict=True):
         if finish.name != "stop":
-            print(f"warning: {piece!r} was ended as {finish.value}: {advice}", file=sys.stderr)
+            why = finish.value + bounds * (finish.name == "length")
+            print(f"warning: {piece!r} was ended as {why}: {advice}", file=sys.stderr)
 
 
 def refuse_ignored(overrides: list[str]) -> None:
-    """Settings that come from the weights file cannot be given beside it."""
+    """Settings that come from the weights file cannot be given beside it; of the codec its own weights can."""
     for override in overrides:
         key = override.lstrip("+~").partition("=")[0]
-        if re.split(r"[./@]", key)[0] in ("model", "tokenizer", "tokenizer_path", "audio_backend"):
+        if key == "codec" or re.split(r"[./@]", key)[0] in ("model", "tokenizer", "tokenizer_path", "audio_backend"):
             raise ConfigError(f"{key} cannot be set: it comes with the weights file")
 
 

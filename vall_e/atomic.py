@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -32,6 +33,20 @@ def replace_text(path: Path, text: str) -> None:
     """Make `text` the content of `path`, in UTF-8."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def why_unwritable(path: Path) -> str:
+    """What keeps a file from being written at `path`; empty if nothing does. Nothing is left of the attempt."""
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if path.is_dir():
+        return f"{path} is a folder"
+    if not folder.is_dir():
+        return f"{folder} is no folder"
+    try:
+        with tempfile.TemporaryDirectory(prefix=".", dir=folder):
+            return ""
+    except OSError as error:
+        return f"in {folder}: {error.strerror}"
 
 
 @contextmanager

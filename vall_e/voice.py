@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from vall_e.__main__ import is_setting
+from vall_e.atomic import why_unwritable
 from vall_e.config.composing import compose_config
 from vall_e.config.help import help_text
 from vall_e.config.schema import Config
@@ -29,6 +30,8 @@ def parse(arguments: list[str]) -> tuple[Path, Path, list[str]]:
         raise ConfigError(f"{recording} is no recording")
     if voice.suffix != ".safetensors":
         raise ConfigError(f"{voice} cannot be written, allowed: a file that ends in .safetensors")
+    if reason := why_unwritable(voice):
+        raise ConfigError(f"{voice} cannot be written: {reason}")
     return recording, voice, overrides
 
 

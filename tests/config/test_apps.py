@@ -149,6 +149,14 @@ def test_a_bug_shows_its_traceback(tmp_path: Path) -> None:
     assert done.returncode == 1 and "IndexError" in done.stderr and "Traceback" in done.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+def test_a_full_disk_is_told_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "small.py").write_text(SMALL_APP.format(body="open('/dev/full', 'wb', 0).write(b'weights')"))
+    done = run("small.py", folder=tmp_path)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1] == "No space left on device"
+
+
 def test_an_interrupt_is_not_swallowed(tmp_path: Path) -> None:
     (tmp_path / "small.py").write_text(SMALL_APP.format(body="raise KeyboardInterrupt"))
     assert "KeyboardInterrupt" in run("small.py", folder=tmp_path).stderr

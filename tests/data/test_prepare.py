@@ -220,3 +220,13 @@ def test_an_unset_source_is_named(tmp_path: Path):
     cfg.dataset.source = None
     with pytest.raises(DataError, match=r"dataset\.source is not set"):
         prepare(cfg, EnergyCodec())
+
+
+@pytest.mark.parametrize(("name", "why"), [("taken", "taken is a folder"), ("taken/file/s.h5", "file is no folder")])
+def test_a_place_that_takes_no_dataset_is_refused_at_once(tmp_path: Path, name: str, why: str):
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken/file").touch()
+    cfg = config(tmp_path, tmp_path / name)
+    with pytest.raises(DataError, match=f"dataset.hdf5_name=.* cannot be written: .*{why}"):
+        prepare(cfg, EnergyCodec())
+    assert [path.name for path in (tmp_path / "taken").iterdir()] == ["file"]

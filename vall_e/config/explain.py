@@ -14,6 +14,7 @@ from yaml import YAMLError
 
 from vall_e.errors import MissingExtra, VallEError
 
+from .fault import is_no_way
 from .nearest import groups, hint, options, unknown_setting
 from .reworded import reworded
 from .setting import shown
@@ -37,6 +38,8 @@ def explain(error: BaseException) -> str:
         if isinstance(link, VallEError):
             key = getattr(error, "full_key", None)
             return f"{key}: {link}" if key else str(link)
+    if isinstance(error, OSError) and is_no_way(error):
+        return ": ".join(str(part) for part in (error.filename, error.strerror) if part)
     for link in _chain(error):
         if sentence := _sentence(link, error):
             return f"{_place(error)}{sentence}"

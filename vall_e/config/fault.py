@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from traceback import walk_tb
 
 from hydra.errors import HydraException
@@ -10,10 +11,19 @@ from yaml import YAMLError
 
 from vall_e.errors import VallEError
 
+NO_WAY = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG}
+"""What the system answers where files cannot be kept: no permission, no space, no such long names."""
+
 
 def is_users(error: BaseException) -> bool:
     """Whether a user can mend what was raised."""
-    return isinstance(error, (HydraException, OmegaConfBaseException, VallEError, YAMLError)) or in_hydra(error)
+    ours = (HydraException, OmegaConfBaseException, VallEError, YAMLError)
+    return isinstance(error, ours) or is_no_way(error) or in_hydra(error)
+
+
+def is_no_way(error: BaseException) -> bool:
+    """Whether the system refused to read or keep a file."""
+    return isinstance(error, OSError) and error.errno in NO_WAY
 
 
 def in_hydra(error: BaseException) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from vall_e.atomic import why_unwritable
 from vall_e.audio import open_codec
 from vall_e.audio.codec import Codec
 from vall_e.audio.speaker_encoder import SpeakerEncoder
@@ -49,8 +50,10 @@ def prepare(
     What cannot be used is left out and reported; DataError if nothing can be used. `codec` and `transcriber` are those
     of the settings if None; with a `tokenizer` the symbols that it does not know are reported.
     """
-    manifest = _manifest(cfg)
     settings, path = cfg.preparation, Path(cfg.dataset.hdf5_name)
+    if not settings.dry_run and (reason := why_unwritable(path)):
+        raise DataError(f"dataset.hdf5_name={path} cannot be written: {reason}")
+    manifest = _manifest(cfg)
     codec = codec or _codec(cfg, manifest)
     if transcriber is None and settings.transcribe is not None:
         transcriber = WhisperTranscriber(settings.transcribe, cfg.device)

@@ -18,6 +18,7 @@ from torch import Tensor
 from vall_e.atomic import replacing
 from vall_e.audio.codec import Codec, CodecIdentity
 from vall_e.audio.read import read_audio
+from vall_e.data.pipeline.wave_encoder import encode_wave
 from vall_e.errors import AudioError
 
 FORMAT = "vall_e-voice"
@@ -25,12 +26,18 @@ SUFFIX = ".safetensors"
 
 
 def read_voice(path: Path, codec: Codec, seconds: float) -> Tensor:
-    """Codes int16 [P, Q] of a recording or of a voice file, of at most so many seconds; 0 takes all of it."""
+    """Codes int16 [P, Q] of a recording or of a voice file, of at most so many seconds; 0 takes all of it.
+
+    AudioError for a file that is neither, lasts less than a frame or holds what is no number.
+    """
     if path.suffix == SUFFIX:
         return shortened(load_voice(path, codec.identity), codec.identity, seconds)
     wave = read_audio(path, codec.identity.sample_rate)
     longest = int(seconds * codec.identity.sample_rate)
-    return codec.encode(torch.from_numpy(wave[:longest] if longest else wave))
+    try:
+        return torch.from_numpy(encode_wave(wave[:longest] if longest else wave, codec))
+    except AudioError as error:
+        raise AudioError(f"{path}: {error}") from error
 
 
 def shortened(codes: Tensor, codec: CodecIdentity, seconds: float) -> Tensor:
