@@ -51,8 +51,7 @@ def read_audio(
 
 def audio_seconds(source: Path | BytesIO) -> float:
     """How long a recording lasts by its header; AudioError as `read_audio`."""
-    if isinstance(source, Path) and not source.is_file():
-        raise AudioError(f"{source}: no such audio file")
+    _check_there(source)
     name = _name(source)
     if isinstance(source, Path) and is_media(source):
         return sum(len(block.samples) / block.rate for block in _media_blocks(source, LONGEST_SECONDS))
@@ -68,8 +67,7 @@ def audio_blocks(
     source: Path | BytesIO, *, span: Span | None = None, longest: float = LONGEST_SECONDS
 ) -> Iterator[Block]:
     """What `read_audio` makes a wave of, as it is read."""
-    if isinstance(source, Path) and not source.is_file():
-        raise AudioError(f"{source}: no such audio file")
+    _check_there(source)
     name = _name(source)
     if not (isinstance(source, Path) and is_media(source)):
         yield from _file_blocks(source, name, span, longest)
@@ -139,6 +137,11 @@ def _file_blocks(source: Path | BytesIO, name: str, span: Span | None, longest: 
 def _samples(file: soundfile.SoundFile, frames: int) -> npt.NDArray[np.float32]:
     found: npt.NDArray[np.float32] = file.read(frames, dtype="float32", always_2d=True)
     return found
+
+
+def _check_there(source: Path | BytesIO) -> None:
+    if isinstance(source, Path) and not source.is_file():
+        raise AudioError(f"{source}: {'is a folder' if source.is_dir() else 'no such audio file'}")
 
 
 def _check(name: str, frames: int, rate: int, channels: int, longest: float) -> None:

@@ -48,7 +48,10 @@ APPS = {
         examples=(
             ("", "the tiny model on the sample speech, in runs/sample-ar+nar-tiny-llama-8"),
             ("experiment=demo", "minutes on a CPU, in runs/demo"),
-            ("model=ar+nar-llama-8 dataset.hdf5_name=data/mine.h5", "the full model on data of your own"),
+            (
+                "model=ar+nar-llama-8 dataset.hdf5_name=data/mine.h5 hydra.run.dir=runs/mine",
+                "the full model on data of your own",
+            ),
             ("hyperparameters=prodigy trainer.iterations=5000", "another optimizer, for 5000 steps"),
             ("trainer.amp=true trainer.weight_dtype=bfloat16 optimizations=compile", "mixed precision, compiled"),
             (
