@@ -15,7 +15,8 @@ from benchmarks.speech import batch
 from vall_e.config.model import ModelConfig
 from vall_e.device import choose_device
 from vall_e.engines.micro_batch import draw_micro_batch
-from vall_e.models.vall_e import Packed, VallE
+from vall_e.models.packed import Packed
+from vall_e.models.vall_e import VallE
 
 
 def backbone_pass(model: VallE, packed: Packed) -> None:

@@ -5,28 +5,20 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection
-from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
-
-from tqdm import tqdm
 
 from vall_e.config.codec_training import CodecTrainingConfig
 from vall_e.engines.memory import peak_memory
-from vall_e.engines.ranks import joined_ranks
 from vall_e.training.commands import Commands
 from vall_e.training.curves import plot_curves
-from vall_e.training.folder_lock import sole_user
-from vall_e.training.loop import mean_loss
-from vall_e.training.obey import agreed, is_due, obey, remaining_seconds
+from vall_e.training.obey import agreed, is_due, obey
+from vall_e.training.progress_bar import Bar, progress_bar
+from vall_e.training.session import session
 
 from .charts import CHARTS
 from .run import CodecRun, open_run
 
 log = logging.getLogger(__name__)
-
-Bar = Any
-"""tqdm comes without types."""
 
 
 def train_codec(cfg: CodecTrainingConfig, folder: Path) -> float:
@@ -34,17 +26,10 @@ def train_codec(cfg: CodecTrainingConfig, folder: Path) -> float:
 
     Every rank calls it, the first alone reads commands and writes. The codec lies in `folder/codec.safetensors`.
     """
-    with joined_ranks(cfg.device) as ranks, ExitStack() as stack:
-        if ranks.first:
-            stack.enter_context(sole_user(folder))
-        run = stack.enter_context(closing(open_run(cfg, folder, ranks)))
-        describe(run)
-        commands = stack.enter_context(Commands(file=folder / "commands", reads=ranks.first))
-        with progress_bar(run) as bar:
+    with session(lambda ranks: open_run(cfg, folder, ranks), folder, cfg.device) as (run, commands):
+        with progress_bar(run, "train codec", refresh_seconds=1) as bar:
             told_to_quit = go_on(run, commands, bar)
-        loss = finish(run, told_to_quit=told_to_quit)
-    commands.signals.hand_on()
-    return loss
+        return finish(run, told_to_quit=told_to_quit)
 
 
 def go_on(run: CodecRun, commands: Commands, bar: Bar) -> bool:
@@ -73,7 +58,7 @@ def make_step(run: CodecRun) -> dict[str, float]:
     pace = {"seconds": seconds, "data_wait": waited / seconds, "audio_per_second": heard / seconds}
     rest = {
         "memory_gib": peak_memory(run.engine.device),
-        "remaining_hours": remaining_seconds(run, run.last_step) / 3600,
+        "remaining_hours": run.remaining_seconds(run.last_step) / 3600,
     }
     return stats | pace | rest
 
@@ -100,31 +85,9 @@ def finish(run: CodecRun, *, told_to_quit: bool) -> float:
         log.info("Nothing is left to do: steps=%d is reached, a larger one goes on", run.last_step)
     run.writer.finish()
     log.info("%s at step %d: %s", "Stopped" if told_to_quit else "Finished", run.engine.global_step, run.folder)
-    loss = 0.0
     if run.metrics is not None:
         plot_curves(run.metrics.path, run.folder / "metrics.png", CHARTS)
-        loss = mean_loss(run.metrics.path)
-    return run.ranks.share(loss)
-
-
-def describe(run: CodecRun) -> None:
-    """What is trained, in one line."""
-    parameters = sum(p.numel() for p in run.engine.codec.parameters())
-    where = f"{run.ranks.size} ranks" if run.ranks.several else str(run.engine.device)
-    log.info("Codec of %s parameters on %s", f"{parameters:,}", where)
-
-
-def progress_bar(run: CodecRun) -> Bar:
-    """A bar over optimizer steps that starts where the run is."""
-    return tqdm(
-        total=run.last_step,
-        initial=run.engine.global_step,
-        desc="train codec",
-        unit="step",
-        dynamic_ncols=True,
-        mininterval=1,
-        disable=not run.ranks.first,
-    )
+    return run.mean_loss()
 
 
 def show(bar: Bar, stats: dict[str, float]) -> None:

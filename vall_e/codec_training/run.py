@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -15,12 +13,12 @@ from vall_e.audio.builtin.spectral_codec import SpectralCodec, SpectralCodecShap
 from vall_e.audio.builtin.weights import load_codec, write_codec
 from vall_e.config.codec_training import CodecTrainingConfig
 from vall_e.config.nearest import hint
-from vall_e.engines.background_writer import BackgroundWriter
-from vall_e.engines.checkpoint import find_checkpoint, remove_oldest
+from vall_e.engines.checkpoint import remove_oldest
 from vall_e.engines.ranks import ALONE, Ranks
 from vall_e.engines.snapshot import Snapshot
 from vall_e.errors import ConfigError
 from vall_e.training.metrics_log import MetricsLog
+from vall_e.training.training_run import TrainingRun, resumed
 
 from .checkpoint import start_from, take_checkpoint, take_snapshot, write_snapshot
 from .engine import CodecEngine
@@ -34,22 +32,20 @@ WITHOUT_WEIGHTS = ("refinements",)
 """Sizes that may change from one training to the next, as no tensor depends on them."""
 
 
-@dataclass
-class CodecRun:
+@dataclass(kw_only=True)
+class CodecRun(TrainingRun):
     """The training of a codec in its folder, on one of its ranks. The first rank alone writes and measures."""
 
     cfg: CodecTrainingConfig
-    folder: Path
-    ranks: Ranks
     engine: CodecEngine
     speech: Speech
     measured: Tensor
     """Clips that are measured: [B, N]."""
-    metrics: MetricsLog | None
-    """On the first rank."""
-    writer: BackgroundWriter
-    started: float
-    first_step: int = 0
+
+    @property
+    def subject(self) -> str:
+        """The codec's number of parameters."""
+        return f"Codec of {sum(p.numel() for p in self.engine.codec.parameters()):,} parameters"
 
     @property
     def last_step(self) -> int:
@@ -65,11 +61,6 @@ class CodecRun:
     def exported(self) -> Path:
         """The codec to be used."""
         return self.folder / EXPORTED
-
-    def log(self, values: Mapping[str, float]) -> None:
-        """Keep numbers of the step that has just been made."""
-        if self.metrics is not None:
-            self.metrics.log(self.engine.global_step, values)
 
     def save(self) -> None:
         """Write a checkpoint and the codec in the background; remove the oldest checkpoints."""
@@ -102,7 +93,7 @@ class CodecRun:
 
     def resume(self) -> None:
         """Go on from the newest whole checkpoint, or begin with `weights`, or from nothing."""
-        folder = self.ranks.share(find_checkpoint(self.checkpoints, None) if self.ranks.first else None)
+        folder = self.newest_checkpoint(self.checkpoints)
         if folder is not None:
             take_checkpoint(self.engine, folder)
             log.info("Resumed from %s at step %d", folder, self.engine.global_step)
@@ -113,16 +104,6 @@ class CodecRun:
         if self.metrics is not None:
             self.metrics.truncate(self.first_step)
         self.ranks.wait()
-
-    def seconds_per_step(self) -> float:
-        """Mean wall time of a step since the launch, evaluations and saves included."""
-        return (time.time() - self.started) / max(1, self.engine.global_step - self.first_step)
-
-    def close(self) -> None:
-        """End what is being written, and the logs."""
-        self.writer.close()
-        if self.metrics is not None:
-            self.metrics.close()
 
     def _write(self, snapshot: Snapshot) -> None:
         log.info("Saved %s", write_snapshot(snapshot, self.engine, self.checkpoints))
@@ -144,15 +125,8 @@ def open_run(cfg: CodecTrainingConfig, folder: Path, ranks: Ranks = ALONE) -> Co
         speech=speech,
         measured=speech.measured(shape.hop),
         metrics=MetricsLog(folder, cfg.tensorboard) if ranks.first else None,
-        writer=BackgroundWriter(),
-        started=time.time(),
     )
-    try:
-        run.resume()
-    except BaseException:
-        run.close()
-        raise
-    return run
+    return resumed(run)
 
 
 def fresh_engine(cfg: CodecTrainingConfig, shape: SpectralCodecShape, ranks: Ranks = ALONE) -> CodecEngine:

@@ -6,7 +6,6 @@ Axes: S positions of all sequences together, M predictions, d model width, V ids
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -31,29 +30,9 @@ from .layerskip import NO_EXITS, with_early_exits
 from .layout import MASKED_HEAD, Layout, ModelInput, is_causal, lay_out, position_ids
 from .lora.adapter import Adapter
 from .loss import LossOutput, Predicted, Predictions, predictions, read_heads, reduce_loss, score, with_balance
+from .packed import Packed, occupancy
 from .prompt import pieces
 from .tokens import TASK_IDS
-
-
-@dataclass(frozen=True)
-class Packed:
-    """Sequences end to end: embeddings [S, d], positions int64 [S], and the layout of each."""
-
-    embeddings: Tensor
-    positions: Tensor
-    layouts: tuple[Layout, ...]
-
-    @property
-    def lengths(self) -> list[int]:
-        """Vectors of each sequence."""
-        return [layout.length for layout in self.layouts]
-
-
-def occupancy(packed: Packed) -> dict[str, Tensor]:
-    """Positions the backbone computed, and the share of them that belongs to no sequence."""
-    computed = len(packed.embeddings)
-    waste = 1 - sum(packed.lengths) / computed
-    return {"positions": torch.tensor(computed), "padding_waste": torch.tensor(waste)}
 
 
 class VallE(nn.Module):

@@ -3,52 +3,36 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
-from collections import deque
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any
-
-from tqdm import tqdm
 
 from vall_e.config.schema import Config
 from vall_e.engines.memory import peak_memory
-from vall_e.engines.ranks import alert_within, joined_ranks
+from vall_e.engines.ranks import alert_within
 from vall_e.errors import MemoryExhausted, RankLostError
 
 from .commands import Commands
 from .curves import plot_curves
-from .folder_lock import sole_user
-from .obey import agreed, is_due, obey, remaining_seconds
+from .obey import agreed, is_due, obey
+from .progress_bar import Bar, progress_bar
 from .run import Run, open_run
-from .trackers.json_lines import read_metrics
+from .session import session
 
 log = logging.getLogger(__name__)
-
-Bar = Any
-"""tqdm comes without types."""
 
 
 def train(cfg: Config, folder: Path) -> float:
     """Train in `folder` until `trainer.iterations` or told to quit; returns the mean loss of the last steps.
 
-    Every rank of a run calls it, the first alone reads commands and writes. A launcher that signalled the end of its
-    job's time gets its signal when everything is saved, and may not return.
+    Every rank of a run calls it, the first alone reads commands and writes.
     """
-    with joined_ranks(cfg.device) as ranks, ExitStack() as stack:
-        if ranks.first:
-            stack.enter_context(sole_user(folder))
-        run = stack.enter_context(closing(open_run(cfg, folder, ranks)))
-        describe(run)
-        commands = stack.enter_context(Commands(file=folder / "commands", reads=ranks.first))
-        with progress_bar(run) as bar:
+    with session(lambda ranks: open_run(cfg, folder, ranks), folder, cfg.device) as (run, commands):
+        with progress_bar(run, cfg.model.full_name, refresh_seconds=0.5) as bar:
             told_to_quit = go_on(run, commands, bar)
-        loss = finish(run, told_to_quit=told_to_quit)
-    commands.signals.hand_on()
-    return loss
+        return finish(run, told_to_quit=told_to_quit)
 
 
 def go_on(run: Run, commands: Commands, bar: Bar) -> bool:
@@ -86,7 +70,7 @@ def make_step(run: Run) -> dict[str, float]:
         raise
     seconds = time.perf_counter() - began
     pace = {"seconds": seconds, "data_wait": waited / seconds, "memory_gib": peak_memory(run.engine.device)}
-    return stats | pace | {"remaining_hours": remaining_seconds(run, run.last_step) / 3600}
+    return stats | pace | {"remaining_hours": run.remaining_seconds(run.last_step) / 3600}
 
 
 @contextmanager
@@ -127,34 +111,7 @@ def finish(run: Run, *, told_to_quit: bool) -> float:
     if not progress:
         log.info("Nothing is left to do: trainer.iterations=%d is reached, a larger one goes on", trainer.iterations)
     log.info("%s at step %d: %s", "Stopped" if told_to_quit else "Finished", run.engine.global_step, run.folder)
-    return run.ranks.share(mean_loss(run.metrics.path) if run.metrics is not None else math.nan)
-
-
-def mean_loss(metrics: Path) -> float:
-    """Mean of the last 100 steps' losses, those of earlier launches included."""
-    losses = deque((row["loss"] for row in read_metrics(metrics) if "loss" in row), maxlen=100)
-    return sum(float("nan") if loss is None else loss for loss in losses) / max(1, len(losses))
-
-
-def describe(run: Run) -> None:
-    """What is trained, on what, in one line."""
-    every, trained = run.engine.parameter_counts()
-    some = f" ({trained:,} are trained)" if trained < every else ""
-    where = f"{run.ranks.size} ranks" if run.ranks.several else str(run.engine.device)
-    log.info("%s: %s parameters%s on %s", run.cfg.model.full_name, f"{every:,}", some, where)
-
-
-def progress_bar(run: Run) -> Bar:
-    """A bar over optimizer steps that starts where the run is."""
-    return tqdm(
-        total=run.cfg.trainer.iterations,
-        initial=run.engine.global_step,
-        desc=run.cfg.model.full_name,
-        unit="step",
-        dynamic_ncols=True,
-        mininterval=0.5,
-        disable=not run.ranks.first,
-    )
+    return run.mean_loss()
 
 
 def show(bar: Bar, stats: dict[str, float]) -> None:

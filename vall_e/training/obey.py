@@ -4,52 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Protocol
 
 from vall_e.engines.ranks import Ranks
 
 from .command import Command
+from .training_run import TrainingRun
 
 log = logging.getLogger(__name__)
-
-
-class Driven(Protocol):
-    """What makes the steps of a run."""
-
-    global_step: int
-
-    def set_learning_rate(self, learning_rate: float) -> None:
-        """Change the peak learning rate from the next step on."""
-
-
-class Steered(Protocol):
-    """A run that takes commands."""
-
-    first_step: int
-    """Steps made before this launch."""
-
-    @property
-    def engine(self) -> Driven:
-        """What makes its steps."""
-        ...
-
-    @property
-    def last_step(self) -> int:
-        """Steps after which it ends."""
-        ...
-
-    def save(self) -> None:
-        """Write a checkpoint."""
-
-    def evaluate(self) -> None:
-        """Measure what has been learnt."""
-
-    def export(self) -> None:
-        """Write what is used without the run."""
-
-    def seconds_per_step(self) -> float:
-        """Mean wall time of a step since the launch."""
-        ...
 
 
 def agreed(ranks: Ranks, commands: list[Command]) -> list[Command]:
@@ -61,7 +22,7 @@ def agreed(ranks: Ranks, commands: list[Command]) -> list[Command]:
     return found
 
 
-def obey(run: Steered, commands: Sequence[Command]) -> bool:
+def obey(run: TrainingRun, commands: Sequence[Command]) -> bool:
     """Carry out live commands; True if the run is to end."""
     for command in commands:
         match command.name:
@@ -85,19 +46,14 @@ def obey(run: Steered, commands: Sequence[Command]) -> bool:
     return False
 
 
-def tell_remaining_time(run: Steered, step: float | None) -> None:
+def tell_remaining_time(run: TrainingRun, step: float | None) -> None:
     """Log how long the run will take to `step`, or to its end."""
     last = int(step or run.last_step)
     if run.engine.global_step == run.first_step:
         log.info("How long it takes is known after the first step")
         return
     missing = max(0, last - run.engine.global_step)
-    log.info("%d steps, about %.0f minutes", missing, remaining_seconds(run, last) / 60)
-
-
-def remaining_seconds(run: Steered, last: int) -> float:
-    """Until step `last`, if the rest goes as this launch went so far, evaluations and saves included."""
-    return max(0, last - run.engine.global_step) * run.seconds_per_step()
+    log.info("%d steps, about %.0f minutes", missing, run.remaining_seconds(last) / 60)
 
 
 def is_due(step: int, frequency: int) -> bool:

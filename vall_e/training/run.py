@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,45 +16,41 @@ from vall_e.config.schema import Config
 from vall_e.data.loader import Loader, open_loader
 from vall_e.data.sample import Sample
 from vall_e.data.sampling.cursor import SampleCursor
-from vall_e.engines.background_writer import BackgroundWriter
-from vall_e.engines.checkpoint import find_checkpoint, remove_oldest
+from vall_e.engines.checkpoint import remove_oldest
 from vall_e.engines.engine import Engine
 from vall_e.engines.open_engine import open_engine
 from vall_e.engines.ranks import ALONE, Ranks
 from vall_e.engines.snapshot import Snapshot
-from vall_e.errors import CheckpointError
 from vall_e.evaluation.evaluator import Evaluator
 from vall_e.models.vall_e import VallE
 from vall_e.text import open_tokenizer
 
-from .metrics_log import MetricsLog, open_metrics_log
+from .metrics_log import open_metrics_log
 from .run_files import RunFiles
 from .split import open_split
+from .training_run import TrainingRun, resumed
 
 log = logging.getLogger(__name__)
 
 
-@dataclass
-class Run:
-    """A training run in its folder, on one of its ranks.
-
-    Methods are to be called by all ranks; the first alone writes.
-    """
+@dataclass(kw_only=True)
+class Run(TrainingRun):
+    """The training of a model in its folder, on one of its ranks."""
 
     cfg: Config
-    folder: Path
-    ranks: Ranks
     engine: Engine
     loader: Loader
     validation: SampleCursor
     evaluator: Evaluator
-    metrics: MetricsLog | None
-    """On the first rank."""
-    writer: BackgroundWriter
     started: int
     """Unix time of the launch; names the folder of its evaluations."""
-    first_step: int = 0
-    """Steps made before this launch."""
+
+    @property
+    def subject(self) -> str:
+        """The model's name and its numbers of parameters."""
+        every, trained = self.engine.parameter_counts()
+        some = f" ({trained:,} are trained)" if trained < every else ""
+        return f"{self.cfg.model.full_name}: {every:,} parameters{some}"
 
     @property
     def last_step(self) -> int:
@@ -71,11 +66,6 @@ class Run:
     def positions(self) -> dict[str, Any]:
         """How far loader and evaluations have come."""
         return {"loader": self.loader.state_dict(), "validation": self.validation.state_dict()}
-
-    def log(self, values: Mapping[str, float]) -> None:
-        """Keep numbers of the step that has just been made."""
-        if self.metrics is not None:
-            self.metrics.log(self.engine.global_step, values)
 
     def save(self) -> None:
         """Write a checkpoint, and export too if wanted, in the background; remove the oldest checkpoints."""
@@ -137,7 +127,8 @@ class Run:
 
     def resume(self) -> None:
         """Go on from the newest whole checkpoint, or begin with `weights`, or from nothing."""
-        folder = None if self.cfg.trainer.load_state_dict else self._newest_checkpoint()
+        told = self.cfg.trainer
+        folder = None if told.load_state_dict else self.newest_checkpoint(self.files.checkpoints, told.load_tag)
         if folder is not None:
             positions = self.engine.load(folder)
             self._restore(positions)
@@ -149,20 +140,6 @@ class Run:
             if not self.first_step and (folder is not None or self.files.adapters):
                 self._keep_aside(self.metrics.path)
             self.metrics.truncate(self.first_step)
-
-    def _newest_checkpoint(self) -> Path | None:
-        """Found by the first rank, whose word all take."""
-        found: Path | None = None
-        problem: CheckpointError | None = None
-        if self.ranks.first:
-            try:
-                found = find_checkpoint(self.files.checkpoints, self.cfg.trainer.load_tag)
-            except CheckpointError as error:
-                problem = error
-        found, problem = self.ranks.share((found, problem))
-        if problem is not None:
-            raise problem
-        return found
 
     def _begin(self) -> None:
         weights = self.files.to_start_from()
@@ -188,16 +165,10 @@ class Run:
             self.loader.load_state_dict(positions["loader"])
             self.validation.load_state_dict(positions["validation"])
 
-    def seconds_per_step(self) -> float:
-        """Mean wall time of a step since the launch, evaluations and saves included."""
-        return (time.time() - self.started) / max(1, self.engine.global_step - self.first_step)
-
     def close(self) -> None:
         """End the loader's workers, what is being written, and the logs."""
         self.loader.close()
-        self.writer.close()
-        if self.metrics is not None:
-            self.metrics.close()
+        super().close()
 
 
 def open_run(cfg: Config, folder: Path, ranks: Ranks = ALONE) -> Run:
@@ -217,12 +188,6 @@ def open_run(cfg: Config, folder: Path, ranks: Ranks = ALONE) -> Run:
             codec, cfg.evaluation, cfg.seed, tokenizer=tokenizer if "stt" in cfg.dataset.tasks else None
         ),
         metrics=open_metrics_log(cfg, folder, project=RunFiles(cfg, folder).checkpoints.name) if ranks.first else None,
-        writer=BackgroundWriter(),
         started=ranks.share(int(time.time())),
     )
-    try:
-        run.resume()
-    except BaseException:
-        run.close()
-        raise
-    return run
+    return resumed(run)

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from vall_e.models.layout import ModelInput, position_ids
+from vall_e.models.packed import Packed
 from vall_e.models.prompt import pieces
-from vall_e.models.vall_e import Packed, VallE
+from vall_e.models.vall_e import VallE
 from vall_e.models.weights.fit import fit
 from vall_e.models.weights.published import unread
 
