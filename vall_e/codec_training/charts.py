@@ -6,7 +6,7 @@ from vall_e.training.curves import Panel
 
 CHARTS = (
     Panel(r"loss", "loss of spectra"),
-    Panel(r"(linear|mel|complex)_stft|phase|decoder_magnitude|commitment", "terms, without weights"),
+    Panel(r"(linear|mel|complex)_stft|phase|waveform|decoder_(magnitude|phase)|commitment", "terms, without weights"),
     Panel(r"held_out\.loss", "loss on held-out speech", smooth=False),
     Panel(r"entropy\.level\d+", "entropy of the codes in bits"),
     Panel(r"adversarial|feature_matching", "what discriminators tell the codec"),

@@ -25,7 +25,6 @@ from vall_e.optim.schedules import learning_rate_factor
 from .adversary import Adversary
 from .codebooks import pool_over, usage_of
 from .half_precision import in_bfloat16
-from .losses.magnitude import magnitude as magnitude_of
 from .losses.terms import SpectralTerms
 from .quantiser_dropout import kept_levels
 
@@ -77,11 +76,11 @@ class CodecEngine:
     def _loss(self, wave: Tensor, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         """What is to be descended, and the numbers of this rank; `loss` of these is that of the spectra alone."""
         keep = self._kept(rng, len(wave)).to(self.device)
-        output, magnitude, commitment = self.codec(wave, keep)
+        output, magnitude, direction, commitment = self.codec(wave, keep)
         commitment = commitment * self.ranks.size
         terms = self.terms(output, wave)
         if self.terms.looks_into_decoder:
-            terms |= self.terms.within(magnitude, self._magnitude(wave))
+            terms |= self.terms.within(magnitude, direction, self._spectrum(wave))
         spectral = self.terms.total(terms)
         loss = spectral + self.cfg.losses.commitment * commitment
         told = {"loss": spectral.item(), "commitment": commitment.item()} | {
@@ -92,10 +91,10 @@ class CodecEngine:
         against, seen = self._against(self.adversary, wave, output, rng)
         return loss + against, told | seen
 
-    def _magnitude(self, wave: Tensor) -> Tensor:
-        """What the decoder should write of waveforms [B, N]: [B, bins, N / hop]."""
+    def _spectrum(self, wave: Tensor) -> Tensor:
+        """What the decoder should write of waveforms [B, N]: complex64 [B, bins, N / hop]."""
         with torch.no_grad():
-            return magnitude_of(self.codec.features.spectrum(wave))
+            return self.codec.features.spectrum(wave)
 
     def _against(
         self, adversary: Adversary, wave: Tensor, output: Tensor, rng: np.random.Generator

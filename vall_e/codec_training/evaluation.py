@@ -22,7 +22,7 @@ TEMPLATE = "samples.html.j2"
 def measure(codec: SpectralCodec, clips: Tensor, terms: SpectralTerms) -> tuple[dict[str, float], Tensor]:
     """Terms of the loss between clips [B, N] and what all levels make of them, and that: [B, N] in main memory.
 
-    `decoder_magnitude`, which looks into the decoder, is not among them.
+    `decoder_magnitude` and `decoder_phase`, which look into the decoder, are not among them.
     """
     device = next(codec.parameters()).device
     coded = torch.cat([codec.decode(codec.encode(clip[None].to(device))).cpu() for clip in clips])

@@ -1,8 +1,9 @@
-"""From magnitudes and phases to a waveform whose spectrum has those magnitudes.
+"""From magnitudes and directions to a waveform whose spectrum has those magnitudes.
 
-Windows overlap, so most pairs of magnitudes and phases belong to no waveform: laid over each other, windows that
-disagree cancel. A round of Griffin and Lim (Signal estimation from modified short-time Fourier transform, 1984) takes
-the phases of what came out and the magnitudes that were meant. Axes: B batch, F bins, T frames.
+A direction is a phase as a complex number of size 1. Windows overlap, so most pairs of magnitudes and phases belong to
+no waveform: laid over each other, windows that disagree cancel. A round of Griffin and Lim (Signal estimation from
+modified short-time Fourier transform, 1984) takes the phases of what came out and the magnitudes that were meant. Axes:
+B batch, F bins, T frames.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ MOST = 10.0
 
 
 class ConsistentInverseSTFT(nn.Module):
-    """Magnitudes and phases [B, F, T] -> waveform [B, T * hop], after some rounds of refinement."""
+    """Magnitudes and directions [B, F, T] -> waveform [B, T * hop], after some rounds of refinement."""
 
     window: Tensor
 
@@ -26,10 +27,10 @@ class ConsistentInverseSTFT(nn.Module):
         self.hop, self.n_fft, self.refinements = hop, window, refinements
         self.register_buffer("window", torch.hann_window(window), persistent=False)
 
-    def forward(self, magnitude: Tensor, phase: Tensor) -> Tensor:
+    def forward(self, magnitude: Tensor, direction: Tensor) -> Tensor:
         # The last frame stands twice, so that T frames give T hops.
-        magnitude, phase = (torch.cat([x, x[..., -1:]], -1) for x in (magnitude, phase))
-        wave = self._inverse(torch.polar(magnitude, phase))
+        magnitude, direction = (torch.cat([x, x[..., -1:]], -1) for x in (magnitude, direction))
+        wave = self._inverse(magnitude * direction)
         for _ in range(self.refinements):
             spectrum = self._forward(wave)
             gain = magnitude / (spectrum.abs() + QUIET)

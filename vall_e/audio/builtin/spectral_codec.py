@@ -24,6 +24,8 @@ KERNEL = 7
 """Frames that a convolution sees."""
 LOUDEST = 7.0
 """Largest natural logarithm of a magnitude."""
+SHORTEST = 1e-4
+"""Added to the lengths of directions, so that one of no length has a gradient."""
 
 
 @dataclass(kw_only=True, frozen=True)
@@ -84,6 +86,8 @@ class Reconstruction(NamedTuple):
     """[B, N]."""
     magnitude: Tensor
     """Of the spectrum that the decoder wrote: [B, bins, N / hop]."""
+    direction: Tensor
+    """The phases of that spectrum as complex numbers of size 1: [B, bins, N / hop]."""
     commitment: Tensor
     """Distance of the encoder from the codebooks: []."""
 
@@ -98,7 +102,7 @@ class SpectralCodec(nn.Module):
         self.narrow = nn.Conv1d(self.features.channels, shape.encoder_width, 1)
         self.encoder = ConvNeXt(shape.encoder_width, shape.encoder_width, shape.encoder_blocks, shape.latent)
         self.quantizer = ResidualQuantizer(shape.levels, shape.entries, shape.latent)
-        self.decoder = ConvNeXt(shape.latent, shape.decoder_width, shape.decoder_blocks, shape.window + 2)
+        self.decoder = ConvNeXt(shape.latent, shape.decoder_width, shape.decoder_blocks, 3 * (shape.window // 2 + 1))
         self.head = ConsistentInverseSTFT(shape.hop, shape.window, shape.refinements)
 
     @property
@@ -126,11 +130,16 @@ class SpectralCodec(nn.Module):
     def forward(self, wave: Tensor, keep: Tensor) -> Reconstruction:
         """Reconstruct wave [B, N] through the first `keep` [B] levels."""
         latents, commitment = self.quantizer(self.latents(wave), keep)
-        magnitude, phase = self._spectrum(latents)
-        return Reconstruction(self.head(magnitude, phase), magnitude, commitment)
+        magnitude, direction = self._spectrum(latents)
+        return Reconstruction(self.head(magnitude, direction), magnitude, direction, commitment)
 
     def _spectrum(self, latents: Tensor) -> tuple[Tensor, Tensor]:
-        """Latents [B, T, D] -> magnitude and phase, [B, bins, T] each."""
+        """Latents [B, T, D] -> magnitudes and directions, [B, bins, T] each.
+
+        The decoder writes a phase as a point in the plane, of which its direction counts: an angle would jump where it
+        has gone around, and what jumps is not learnt.
+        """
         frames: Tensor = self.decoder(latents.transpose(1, 2)).float().transpose(1, 2)
-        magnitude, phase = frames.chunk(2, dim=1)
-        return magnitude.clamp_max(LOUDEST).exp(), phase
+        magnitude, real, imaginary = frames.chunk(3, dim=1)
+        point = torch.complex(real, imaginary)
+        return magnitude.clamp_max(LOUDEST).exp(), point / (point.abs() + SHORTEST)

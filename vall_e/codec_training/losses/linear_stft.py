@@ -5,17 +5,22 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .magnitude import magnitude, magnitude_distance, quietest
+from .magnitude import magnitude, magnitude_distance, mel_widths, quietest
 from .spectra import Spectra
 
 WINDOWS = (2048, 1024, 512, 256)
 
 
-def linear_stft(spectra: Spectra) -> Tensor:
-    """Mean over the resolutions."""
-    return torch.stack([_at(spectra, window) for window in WINDOWS]).mean()
+class LinearSTFT:
+    """Mean over the resolutions, at a sample rate in Hz."""
 
+    def __init__(self, sample_rate: int) -> None:
+        self._widths = {window: mel_widths(window // 2 + 1, sample_rate) for window in WINDOWS}
 
-def _at(spectra: Spectra, window: int) -> Tensor:
-    output, target = map(magnitude, spectra.complex(window))
-    return magnitude_distance(output, target, quietest(window))
+    def __call__(self, spectra: Spectra) -> Tensor:
+        """The distance: []."""
+        return torch.stack([self._at(spectra, window) for window in WINDOWS]).mean()
+
+    def _at(self, spectra: Spectra, window: int) -> Tensor:
+        output, target = map(magnitude, spectra.complex(window))
+        return magnitude_distance(output, target, quietest(window), self._widths[window])

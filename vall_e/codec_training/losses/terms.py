@@ -10,13 +10,15 @@ from torch import Tensor
 from vall_e.config.codec_losses import CodecLossesConfig
 
 from .complex_stft import complex_stft
-from .linear_stft import linear_stft
-from .magnitude import magnitude_distance, quietest
+from .decoder_phase import decoder_phase
+from .linear_stft import LinearSTFT
+from .magnitude import magnitude, magnitude_distance, mel_widths, quietest
 from .mel_stft import MelSTFT
 from .phase import phase
 from .spectra import Spectra
+from .waveform import Waveform
 
-DECODER_MAGNITUDE = "decoder_magnitude"
+DECODER_MAGNITUDE, DECODER_PHASE = "decoder_magnitude", "decoder_phase"
 Term = Callable[[Spectra], Tensor]
 
 
@@ -25,25 +27,37 @@ class SpectralTerms:
 
     def __init__(self, weights: CodecLossesConfig, sample_rate: int) -> None:
         terms: dict[str, Term] = {
-            "linear_stft": linear_stft,
+            "linear_stft": LinearSTFT(sample_rate),
             "mel_stft": MelSTFT(sample_rate),
             "complex_stft": complex_stft,
             "phase": phase,
+            "waveform": Waveform(sample_rate),
         }
-        self.weights: dict[str, float] = {name: getattr(weights, name) for name in (*terms, DECODER_MAGNITUDE)}
+        names = (*terms, DECODER_MAGNITUDE, DECODER_PHASE)
+        self.weights: dict[str, float] = {name: getattr(weights, name) for name in names}
+        self._sample_rate = sample_rate
         self._terms = {name: term for name, term in terms.items() if self.weights[name]}
-        self.looks_into_decoder = bool(self.weights[DECODER_MAGNITUDE])
+        self.looks_into_decoder = bool(self.weights[DECODER_MAGNITUDE] or self.weights[DECODER_PHASE])
 
     def __call__(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
         """The terms that have a weight, without it: waveforms float32 [B, N] twice -> [] each."""
         spectra = Spectra(output, target)
         return {name: term(spectra) for name, term in self._terms.items()}
 
-    @staticmethod
-    def within(magnitude: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """The term that looks at magnitudes where the decoder writes them: [B, F, T] twice."""
-        window = 2 * (target.shape[1] - 1)
-        return {DECODER_MAGNITUDE: magnitude_distance(magnitude, target, quietest(window))}
+    def within(self, written: Tensor, direction: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """The terms that look at the spectrum where the decoder writes it, those that have a weight.
+
+        written: its magnitudes, float32; direction: its phases, complex64 of size 1; target: the spectrum of speech,
+        complex64; [B, F, T] each.
+        """
+        found = {}
+        if self.weights[DECODER_MAGNITUDE]:
+            bins, lowest = target.shape[1], quietest(2 * (target.shape[1] - 1))
+            widths = mel_widths(bins, self._sample_rate)
+            found[DECODER_MAGNITUDE] = magnitude_distance(written, magnitude(target), lowest, widths)
+        if self.weights[DECODER_PHASE]:
+            found[DECODER_PHASE] = decoder_phase(direction, target, self._sample_rate)
+        return found
 
     def total(self, terms: dict[str, Tensor]) -> Tensor:
         """The weighted sum: []."""
