@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -67,6 +68,16 @@ def test_decoded_speech_is_as_loud_as_the_original(codec: BuiltinCodec, speech: 
     assert np.sqrt(np.mean(decoded**2)) == pytest.approx(np.sqrt(np.mean(speech**2)), rel=0.2)
 
 
+def test_the_waveform_below_a_kilohertz_is_kept(codec: BuiltinCodec, speech: Wave) -> None:
+    def low(wave: Tensor) -> Tensor:
+        hertz = torch.fft.rfftfreq(len(wave), 1 / 24_000)
+        return torch.fft.irfft(torch.fft.rfft(wave) * ((hertz > 60) & (hertz < 1_000)), len(wave))
+
+    wave = torch.from_numpy(speech)
+    decoded = codec.decode(codec.encode(wave))[: len(wave)]
+    assert float(torch.cosine_similarity(low(decoded), low(wave), dim=0)) > 0.85
+
+
 def test_the_same_speech_gives_the_same_codes(codec: BuiltinCodec, speech: Wave) -> None:
     again = BuiltinCodec(SHIPPED_WEIGHTS, CPU)
     first, second = (c.encode(torch.from_numpy(speech)) for c in (codec, again))
@@ -97,6 +108,16 @@ def test_foreign_weights_are_refused(tmp_path: Path, metadata: dict[str, str] | 
     save_file({"sep": torch.zeros(3)}, tmp_path / "foreign.safetensors", metadata)
     with pytest.raises(AudioError, match="not weights of the built-in codec"):
         BuiltinCodec(tmp_path / "foreign.safetensors", CPU)
+
+
+def test_weights_of_other_tensors_are_refused_in_a_line(tmp_path: Path, codec: BuiltinCodec) -> None:
+    with safe_open(SHIPPED_WEIGHTS, framework="pt") as file:
+        tensors, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+    tensors["decoder.project.bias"] = tensors["decoder.project.bias"][:-641].clone()
+    save_file(tensors, tmp_path / "earlier.safetensors", metadata)
+    with pytest.raises(AudioError, match="not weights of the built-in codec as it is in this version") as refusal:
+        BuiltinCodec(tmp_path / "earlier.safetensors", CPU)
+    assert "\n" not in str(refusal.value)
 
 
 def test_garbage_is_refused(tmp_path: Path) -> None:

@@ -29,9 +29,7 @@ def test_two_ranks_make_the_steps_of_one_process(corpus: Path, tmp_path: Path) -
     train_codec(settings(str(corpus), tmp_path / "one"), tmp_path / "one")
     one, two = rows(tmp_path / "one"), rows(tmp_path / "two")
     for name in ("loss", "commitment", "grad_norm", "adversary.loss", "feature_matching"):
-        # Sums in another order differ in their last bits, which the directions of weak phases make more of every step.
-        near = 1e-2 if name == "grad_norm" else 1e-3
-        assert _named(two, name) == pytest.approx(_named(one, name), rel=near)
+        assert _named(two, name) == pytest.approx(_named(one, name), rel=1e-3)
     own, other = states(tmp_path / "one", 4), states(tmp_path / "two", 4)
     name = "codec.quantizer.codebooks.0.usage"
     assert other[name].tolist() == pytest.approx(own[name].tolist(), abs=1e-3)

@@ -162,7 +162,7 @@ APPS = {
             ("audio=recordings", "a folder of recordings, in runs/codec"),
             ("audio=[recordings,radio] audio_weights=[2,1] holdout=[ann,de]", "two folders; leave two subfolders out"),
             ("audio=recordings steps=20000 batch_size=16 out=runs/longer", "longer, with larger batches"),
-            ("audio=recordings losses.complex_stft=1 losses.phase=0.1", "hear phase, too"),
+            ("audio=recordings losses.waveform=3 losses.decoder_phase=2", "truer waveforms below 1 kHz"),
             ("audio=recordings adversary.start=5000", "against discriminators, from step 5000 on"),
             (
                 "audio=recordings weights=runs/codec/codec.safetensors adversary.start=500 out=runs/codec-2",
@@ -180,7 +180,7 @@ APPS = {
             "learning_rate",
             "losses.linear_stft",
             "losses.mel_stft",
-            "losses.complex_stft",
+            "losses.waveform",
             "losses.commitment",
             "adversary.start",
             "augmentation.noise",

@@ -39,6 +39,10 @@ def load_codec(path: Path) -> SpectralCodec:
             tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
         codec = SpectralCodec(shape)
         codec.load_state_dict(tensors)
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise AudioError(f"codec.path={path}: not weights of the built-in codec ({error})") from error
+    except RuntimeError as error:
+        raise AudioError(
+            f"codec.path={path}: not weights of the built-in codec as it is in this version: other tensors"
+        ) from error
     return codec.eval()

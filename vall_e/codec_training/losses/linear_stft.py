@@ -15,7 +15,7 @@ class LinearSTFT:
     """Mean over the resolutions, at a sample rate in Hz."""
 
     def __init__(self, sample_rate: int) -> None:
-        self._widths = {window: mel_widths(window // 2 + 1, sample_rate) for window in WINDOWS}
+        self._sample_rate = sample_rate
 
     def __call__(self, spectra: Spectra) -> Tensor:
         """The distance: []."""
@@ -23,4 +23,4 @@ class LinearSTFT:
 
     def _at(self, spectra: Spectra, window: int) -> Tensor:
         output, target = map(magnitude, spectra.complex(window))
-        return magnitude_distance(output, target, quietest(window), self._widths[window])
+        return magnitude_distance(output, target, quietest(window), mel_widths(output.shape[1], self._sample_rate))

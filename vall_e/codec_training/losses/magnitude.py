@@ -9,6 +9,7 @@ of what is heard.
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -30,6 +31,7 @@ def magnitude(spectrum: Tensor) -> Tensor:
     return squared.clamp_min(FLOOR).sqrt()
 
 
+@cache
 def mel_widths(bins: int, sample_rate: int) -> Tensor:
     """Of bins from 0 Hz to half the sample rate, with a mean of 1: float32 [bins, 1]."""
     width = 1 / (MEL_CORNER + torch.linspace(0, sample_rate / 2, bins))

@@ -52,8 +52,7 @@ class SpectralTerms:
         """
         found = {}
         if self.weights[DECODER_MAGNITUDE]:
-            bins, lowest = target.shape[1], quietest(2 * (target.shape[1] - 1))
-            widths = mel_widths(bins, self._sample_rate)
+            lowest, widths = quietest(2 * (target.shape[1] - 1)), mel_widths(target.shape[1], self._sample_rate)
             found[DECODER_MAGNITUDE] = magnitude_distance(written, magnitude(target), lowest, widths)
         if self.weights[DECODER_PHASE]:
             found[DECODER_PHASE] = decoder_phase(direction, target, self._sample_rate)
