@@ -44,6 +44,13 @@ def test_phonemes_become_a_waveform(codec: BuiltinCodec) -> None:
     assert (speech.pieces, speech.silent) == (["həlˈoʊ"], [])
 
 
+def test_symbols_that_the_model_does_not_know_are_told(codec: BuiltinCodec, caplog: pytest.LogCaptureFixture) -> None:
+    speaker(codec).speak("həlˈoʊ", None, seed=0)
+    assert "knows no" not in caplog.text
+    speaker(codec).speak("h\N{CYRILLIC SMALL LETTER ZHE}l\N{SNOWMAN}\n\N{SNOWMAN}", None, seed=0)
+    assert "The model knows no 'ж' (U+0436), '☃' (U+2603) and is given <unk> in its place" in caplog.messages
+
+
 def test_text_becomes_a_waveform(codec: BuiltinCodec) -> None:
     pytest.importorskip("phonemizer")
     pytest.importorskip("espeakng_loader")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from vall_e.models.weights.weights_file import LoadedWeights
 from vall_e.precision import DTYPES
 from vall_e.text.languages import language_id
 from vall_e.text.phonemise import phonemise
+from vall_e.text.unknown_symbols import named, unknown_symbols
 
 from .code_file import CodeFile, read_code_file
 from .finish import Finish
@@ -32,6 +34,8 @@ from .sentences import split_text
 from .stepping import inside
 from .transcribe import phonemes_of, transcribe
 from .voice import shortened
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -108,7 +112,10 @@ class Speaker:
         return phonemise(pieces, self.cfg.text_language or self.cfg.language)
 
     def _ids(self, phonemes: Sequence[str]) -> list[list[int]]:
-        return [self.weights.tokenizer.encode(p) for p in phonemes]
+        tokenizer = self.weights.tokenizer
+        if unknown := unknown_symbols("".join(phonemes), tokenizer):
+            log.warning("The model knows no %s and is given <unk> in its place", ", ".join(map(named, unknown)))
+        return [tokenizer.encode(p) for p in phonemes]
 
     def _asked(self, text: str, voice: Tensor | None) -> tuple[list[str], list[SpeechRequest]]:
         """The pieces to say and what the model is asked for each: those of the text, or what a code file holds."""

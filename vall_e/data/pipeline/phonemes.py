@@ -10,6 +10,7 @@ from vall_e.data.store.store import Store
 from vall_e.errors import TextError
 from vall_e.text import Tokenizer
 from vall_e.text.phonemise import phonemise
+from vall_e.text.unknown_symbols import unknown_symbols
 
 from .journal import Journal, key_of
 from .piece import Dropped, Piece
@@ -63,24 +64,15 @@ class UnknownSymbols:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
-        self._unknown = tokenizer.vocabulary.get("<unk>", 0)
-        self._known: dict[str, bool] = {}
         self.found: dict[str, list[str]] = {}
 
     def look(self, id_: str, phonemes: str) -> None:
         """Take in the phonemes of an utterance."""
-        if self._unknown in self._tokenizer.encode(phonemes):
-            for symbol in sorted(set(phonemes)):
-                if not self._knows(symbol):
-                    self.found.setdefault(symbol, []).append(id_)
+        for symbol in unknown_symbols(phonemes, self._tokenizer):
+            self.found.setdefault(symbol, []).append(id_)
 
     def look_through(self, path: Path) -> None:
         """Take in the phonemes of a dataset."""
         with Store(path) as store:
             for row in range(len(store)):
                 self.look(store.text("id", row), store.text("phonemes", row))
-
-    def _knows(self, symbol: str) -> bool:
-        if symbol not in self._known:
-            self._known[symbol] = self._unknown not in self._tokenizer.encode(symbol)
-        return self._known[symbol]

@@ -12,6 +12,7 @@ from typing import Any
 from vall_e.atomic import replace_text
 from vall_e.data.recipes.row import Rejected
 from vall_e.errors import DataError
+from vall_e.text.unknown_symbols import named
 
 from .piece import Dropped
 
@@ -97,7 +98,7 @@ class PrepareReport:
             yield f"  {name}: {tally.utterances} utterances, {tally.seconds / 3600:.2f} h"
         yield from _list("left out", [f"{name}: {reason}" for name, reason in self.dropped])
         yield from _list("audio files that the corpus does not list", self.unlisted)
-        symbols = [f"{s!r} (U+{ord(s):04X}): {len(ids)} x, {ids[0]}" for s, ids in self.unknown_symbols.items()]
+        symbols = [f"{named(s)}: {len(ids)} x, {ids[0]}" for s, ids in self.unknown_symbols.items()]
         yield from _list("symbols the tokenizer does not know", symbols)
 
     def write(self) -> Path:

@@ -36,10 +36,10 @@ def evaluate_codecs(cfg: CodecEvaluationConfig, folder: Path) -> Result:
     if not cfg.audio:
         raise ConfigError("audio= is not set: name a folder with recordings, for example vall_e/sample")
     names = chosen_names(cfg)
+    found = find_utterances(Path(cfg.audio), cfg.speakers)
     candidates = open_candidates(cfg)
     plan = [(candidate, candidate.subjects(cfg.levels)) for candidate in candidates]
     plan[0][1].insert(0, ORIGINAL)
-    found = find_utterances(Path(cfg.audio), cfg.speakers)
     drawn, counted = draw(found, cfg.limit, cfg.seed), draw(found, cfg.codebook_limit, cfg.seed)
     metrics = open_metrics(cfg, names)
     with closing(Measuring(folder, metrics)) as measuring:
