@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from vall_e.audio.builtin import residual_quantizer
 from vall_e.audio.builtin.residual_quantizer import ResidualQuantizer
 
 ALL = torch.full((4,), 4)
@@ -33,15 +34,47 @@ def test_every_level_leaves_less_over(trained: ResidualQuantizer, latents: Tenso
     assert left[0] < float(latents.square().mean())
 
 
-def test_codes_name_the_nearest_vectors(trained: ResidualQuantizer, latents: Tensor) -> None:
-    codes = trained.encode(latents)
-    vectors = trained.codebooks[0].vectors
-    assert codes[..., 0].equal(torch.cdist(latents.flatten(0, 1), vectors).argmin(-1).view(4, 100))
+def nearest_way(quantizer: ResidualQuantizer, left: Tensor) -> Tensor:
+    """What the nearest vector of each level in turn leaves over."""
+    for book in quantizer.books():
+        left = left - book.vectors[book.nearest(left)]
+    return left
 
 
-def test_quantised_vectors_are_their_own_quantisation(trained: ResidualQuantizer) -> None:
-    vectors = trained.codebooks[0].vectors[None]
-    assert trained.encode(vectors)[0, :, 0].equal(torch.arange(16))
+def test_a_search_keeps_what_leaves_the_least_over(trained: ResidualQuantizer, latents: Tensor) -> None:
+    book = trained.books()[0]
+    came_from, ids = book.best(latents[0, :, None], 3)
+    distances = torch.cdist(latents[0], book.vectors)
+    assert not came_from.any()
+    assert ids.equal(distances.topk(3, largest=False).indices)
+
+
+def test_codes_are_of_a_better_way_than_the_nearest(trained: ResidualQuantizer, latents: Tensor) -> None:
+    left = latents - trained.decode(trained.encode(latents))
+    assert float(left.square().mean()) < 0.95 * float(nearest_way(trained, latents).square().mean())
+
+
+def test_a_codebook_alone_names_its_nearest_vectors(trained: ResidualQuantizer, latents: Tensor) -> None:
+    alone = ResidualQuantizer(levels=1, entries=16, width=8)
+    alone.books()[0].vectors.copy_(trained.books()[0].vectors)
+    expected = torch.cdist(latents.flatten(0, 1), alone.books()[0].vectors).argmin(-1)
+    assert alone.encode(latents)[..., 0].equal(expected.view(4, 100))
+
+
+def test_what_is_searched_in_parts_is_the_same(
+    trained: ResidualQuantizer, latents: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once = trained.encode(latents)
+    monkeypatch.setattr(residual_quantizer, "SEARCHED", 7)
+    assert trained.encode(latents).equal(at_once)
+
+
+def test_a_search_of_all_ways_finds_what_a_vector_is_the_sum_of(
+    trained: ResidualQuantizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sums = trained.decode(torch.randint(16, (1, 20, 4), generator=torch.Generator().manual_seed(0)))
+    monkeypatch.setattr(residual_quantizer, "WAYS", 16**3)
+    torch.testing.assert_close(trained.decode(trained.encode(sums)), sums)
 
 
 def test_gradients_pass_straight_through(trained: ResidualQuantizer, latents: Tensor) -> None:
@@ -54,8 +87,11 @@ def test_gradients_pass_straight_through(trained: ResidualQuantizer, latents: Te
 
 
 def test_rows_use_only_the_levels_kept(trained: ResidualQuantizer, latents: Tensor) -> None:
-    codes = trained.encode(latents)
-    expected = [trained.decode(codes[row : row + 1, :, :levels])[0] for row, levels in enumerate([1, 2, 3, 4])]
+    expected = []
+    for row, levels in enumerate([1, 2, 3, 4]):
+        first = ResidualQuantizer(levels, entries=16, width=8)
+        first.load_state_dict({n: t.clone() for n, t in trained.state_dict().items()}, strict=False)
+        expected.append(latents[row] - nearest_way(first, latents[row]))
     quantised, _ = trained(latents, torch.tensor([1, 2, 3, 4]))
     torch.testing.assert_close(quantised, torch.stack(expected))
 

@@ -10,10 +10,11 @@ from vall_e.codec_training.augmentation.band_limit import band_limited
 from vall_e.codec_training.augmentation.gain import with_gain
 from vall_e.codec_training.augmentation.noise import pink, rms, white, with_noise
 from vall_e.codec_training.augmentation.reverberation import decay, impulse_response, reverberant
+from vall_e.codec_training.augmentation.speed import at_another_speed
 from vall_e.config.codec_augmentation import AugmentationConfig
 
 RATE = 24_000
-NEVER = AugmentationConfig(gain=0, reverberation=0, noise=0, band_limit=0)
+NEVER = AugmentationConfig(speed=0, gain=0, reverberation=0, noise=0, band_limit=0)
 
 
 @pytest.fixture
@@ -75,14 +76,41 @@ def test_gain_is_in_decibels_and_never_clips() -> None:
 
 def test_chances_of_0_leave_a_clip_alone_and_of_1_change_it(rng: np.random.Generator) -> None:
     wave = 0.1 * white(rng, RATE)
-    assert np.array_equal(augmented(wave, NEVER, rng, lambda: wave, RATE), wave)
-    every = AugmentationConfig(gain=1, reverberation=1, noise=1, band_limit=1, band_limit_hz=[4000.0, 4000.0])
-    heard = augmented(wave, every, rng, lambda: white(rng, RATE), RATE)
+    assert np.array_equal(augmented(lambda _: wave, RATE, NEVER, rng, RATE), wave)
+    every = AugmentationConfig(speed=0, gain=1, reverberation=1, noise=1, band_limit=1, band_limit_hz=[4000.0, 4000.0])
+    heard = augmented(lambda samples: white(rng, samples), RATE, every, rng, RATE)
     assert power(heard, 4_001, RATE) < 1e-6 * power(heard, 0, 4_000)
     assert np.abs(heard).max() <= 1
 
 
 def test_the_same_random_numbers_do_the_same() -> None:
     wave, cfg = 0.1 * white(np.random.default_rng(5), RATE), AugmentationConfig(noise=1, reverberation=1)
-    first, again = (augmented(wave, cfg, np.random.default_rng(7), lambda: wave, RATE) for _ in range(2))
+    first, again = (augmented(lambda n: wave[:n], RATE, cfg, np.random.default_rng(7), RATE) for _ in range(2))
     assert np.array_equal(first, again)
+
+
+def tone(samples: int) -> np.ndarray:
+    """At 1 kHz."""
+    return np.sin(2 * np.pi * 1_000 * np.arange(samples) / RATE, dtype=np.float32)
+
+
+@pytest.mark.parametrize("speed", [0.8, 1.0, 1.25])
+def test_faster_speech_is_higher_and_fills_the_clip(speed: float) -> None:
+    played = at_another_speed(tone, speed, RATE)
+    assert played.shape == (RATE,) and played.dtype == np.float32
+    around = power(played, 1_000 * speed - 20, 1_000 * speed + 20)
+    assert around > 0.99 * power(played, 0, RATE)
+    assert rms(played[-480:]) == pytest.approx(rms(tone(480)), rel=0.05)
+
+
+def test_clips_are_played_at_speeds_within_the_range(rng: np.random.Generator) -> None:
+    drawn: list[int] = []
+
+    def draw(samples: int) -> np.ndarray:
+        drawn.append(samples)
+        return tone(samples)
+
+    cfg = AugmentationConfig(speed=1, speed_range=[0.9, 1.1], gain=0, reverberation=0, noise=0, band_limit=0)
+    for _ in range(50):
+        assert augmented(draw, RATE, cfg, rng, RATE).shape == (RATE,)
+    assert 0.9 * RATE <= min(drawn) < 0.95 * RATE and 1.05 * RATE < max(drawn) <= 1.1 * RATE + 2

@@ -13,9 +13,10 @@ from vall_e.codec_training.losses.adversarial import adversarial, discriminator_
 from vall_e.codec_training.losses.complex_stft import complex_stft
 from vall_e.codec_training.losses.decoder_phase import decoder_phase
 from vall_e.codec_training.losses.feature_matching import feature_matching
+from vall_e.codec_training.losses.levels import Levels
 from vall_e.codec_training.losses.linear_stft import WINDOWS, LinearSTFT
 from vall_e.codec_training.losses.magnitude import magnitude, magnitude_distance, mel_widths, quietest
-from vall_e.codec_training.losses.mel_stft import MelSTFT
+from vall_e.codec_training.losses.mel_stft import SCALES, MelSTFT
 from vall_e.codec_training.losses.phase import phase, unwrapped
 from vall_e.codec_training.losses.spectra import Spectra, stft
 from vall_e.codec_training.losses.terms import SpectralTerms
@@ -25,6 +26,7 @@ from vall_e.config.codec_losses import CodecLossesConfig
 TERMS = {
     "linear_stft": LinearSTFT(24_000),
     "mel_stft": MelSTFT(24_000),
+    "levels": Levels(24_000),
     "complex_stft": complex_stft,
     "phase": phase,
     "waveform": Waveform(24_000),
@@ -58,15 +60,24 @@ def test_magnitudes_are_compared_as_auraloss_does() -> None:
     output, target = waves(0, 1), waves(1, 1)
     windows = [2048, 1024, 512, 256]
     linear = MultiResolutionSTFTLoss(windows, [w // 4 for w in windows], windows)
-    mel = MultiResolutionSTFTLoss(
-        windows[:3], [w // 4 for w in windows[:3]], windows[:3], scale="mel", n_bins=80, sample_rate=24_000
-    )
+    mel = [
+        MultiResolutionSTFTLoss([w], [w // 4], [w], scale="mel", n_bins=bands, sample_rate=24_000)
+        for w, bands in SCALES
+    ]
     spectra = Spectra(output, target)
     found = [
         magnitude_distance(*map(magnitude, spectra.complex(window)), lowest=quietest(window)) for window in WINDOWS
     ]
     assert sum(map(float, found)) / 4 == pytest.approx(float(linear(output[:, None], target[:, None])), rel=1e-5)
-    assert float(MelSTFT(24_000)(spectra)) == pytest.approx(float(mel(output[:, None], target[:, None])), rel=1e-5)
+    expected = sum(float(scale(output[:, None], target[:, None])) for scale in mel) / len(mel)
+    assert float(MelSTFT(24_000)(spectra)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_levels_tell_noises_by_their_loudness_and_not_by_their_samples() -> None:
+    loud, other = (torch.randn(1, 48_000, generator=torch.Generator().manual_seed(seed)) * 0.1 for seed in (0, 1))
+    levels, linear = (TERMS[name] for name in ("levels", "linear_stft"))
+    assert float(levels(Spectra(0.5 * loud, loud))) == pytest.approx(math.log(2), rel=1e-3)
+    assert float(levels(Spectra(other, loud))) < 0.25 < 0.5 < float(linear(Spectra(other, loud)))
 
 
 def test_logarithms_of_low_bins_count_by_the_mel() -> None:
@@ -121,7 +132,7 @@ def test_a_batch_has_the_mean_loss_of_its_clips(name: str) -> None:
 def test_only_terms_that_hear_phase_tell_a_wave_from_its_opposite() -> None:
     spectra = Spectra(-waves(0), waves(0))
     deaf = {name for name, term in TERMS.items() if float(term(spectra)) < 1e-5}
-    assert deaf == {"linear_stft", "mel_stft"}
+    assert deaf == {"linear_stft", "mel_stft", "levels"}
 
 
 def test_angles_go_the_shorter_way_around() -> None:
@@ -130,7 +141,9 @@ def test_angles_go_the_shorter_way_around() -> None:
 
 
 def test_a_term_of_weight_0_is_not_computed_and_the_others_are_weighed() -> None:
-    terms = SpectralTerms(CodecLossesConfig(linear_stft=2.0, mel_stft=0.0, complex_stft=3.0, waveform=0.0), 24_000)
+    terms = SpectralTerms(
+        CodecLossesConfig(linear_stft=2.0, mel_stft=0.0, levels=0.0, complex_stft=3.0, waveform=0.0), 24_000
+    )
     found = terms(waves(0), waves(1))
     assert list(found) == ["linear_stft", "complex_stft"]
     assert float(terms.total(found)) == pytest.approx(

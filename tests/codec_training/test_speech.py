@@ -21,7 +21,7 @@ from vall_e.config.codec_augmentation import AugmentationConfig
 from vall_e.engines.ranks import ALONE, Ranks
 from vall_e.errors import AudioError, ConfigError, MissingExtra
 
-NEVER = AugmentationConfig(gain=0, reverberation=0, noise=0, band_limit=0)
+NEVER = AugmentationConfig(speed=0, gain=0, reverberation=0, noise=0, band_limit=0)
 
 
 def opened(settings: Settings, **values: object) -> Speech:

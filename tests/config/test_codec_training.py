@@ -12,13 +12,13 @@ from vall_e.config.seal import seal
 from vall_e.config.versions import VERSION_BASE
 from vall_e.errors import ConfigError
 
+SPECTRAL = ("linear_stft", "mel_stft", "levels", "waveform", "decoder_magnitude")
 REFUSED = {
     "audio=3": "audio=3 is no folder and no list of folders",
     "audio=[a,b] audio_weights=[1]": "audio_weights=[1.0] are not as many as the folders of audio (2)",
-    " ".join(f"losses.{name}=0" for name in ("linear_stft", "mel_stft", "waveform", "decoder_magnitude")): "all "
-    "weights of spectral terms are 0",
+    " ".join(f"losses.{name}=0" for name in SPECTRAL): "all weights of spectral terms are 0",
     "+losses.mel=1": "losses.mel=1: no such setting, allowed: adversarial, commitment, complex_stft, "
-    "decoder_magnitude, decoder_phase, feature_matching, linear_stft, mel_stft, phase, waveform "
+    "decoder_magnitude, decoder_phase, feature_matching, levels, linear_stft, mel_stft, phase, waveform "
     "(nearest: losses.mel_stft)",
     "losses.linear_stft=-1": "losses.linear_stft=-1.0 is out of range, allowed: at least 0",
     "adversary.start=5 losses.adversarial=0 losses.feature_matching=0": "adversary.start is set, but",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -48,10 +49,8 @@ class Speech:
 
     def _clip(self, step: int, number: int) -> np.ndarray:
         rng = np.random.default_rng((self.cfg.seed, step, number))
-        wave = self.training.draw(rng, self.samples)
-        return augmented(
-            wave, self.cfg.augmentation, rng, lambda: self.training.draw(rng, self.samples), self.sample_rate
-        )
+        draw = partial(self.training.draw, rng)
+        return augmented(draw, self.samples, self.cfg.augmentation, rng, self.sample_rate)
 
 
 def open_speech(cfg: CodecTrainingConfig, sample_rate: int, hop: int, ranks: Ranks) -> Speech:

@@ -7,16 +7,20 @@ from dataclasses import dataclass
 
 from .setting import setting
 
-RANGES = ("gain_db", "reverberation_seconds", "noise_snr_db", "band_limit_hz")
+RANGES = ("speed_range", "gain_db", "reverberation_seconds", "noise_snr_db", "band_limit_hz")
 
 
 @dataclass(kw_only=True)
 class AugmentationConfig:
     """Chances and ranges; what is done to a clip belongs to what the codec has to code.
 
-    In this order: reverberation, noise, band limit, gain.
+    In this order: speed, reverberation, noise, band limit, gain.
     """
 
+    speed: float = setting(
+        0.5, "Share of the clips that are played faster or slower, as other voices.", at_least=0, at_most=1
+    )
+    speed_range: list[float] = setting([0.8, 1.25], "How many times as fast, from and to.", at_least=0.25, at_most=4)
     gain: float = setting(1.0, "Share of the clips whose loudness is changed.", at_least=0, at_most=1)
     gain_db: list[float] = setting([-12.0, 2.0], "By how many decibels, from and to.")
     reverberation: float = setting(0.1, "Share of the clips that are put into a room.", at_least=0, at_most=1)

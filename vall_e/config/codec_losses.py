@@ -14,14 +14,15 @@ class CodecLossesConfig:
     linear_stft: float = setting(
         1.0, "Magnitudes at four resolutions: spectral convergence as AuraLoss, logarithms by the mel.", at_least=0
     )
-    mel_stft: float = setting(1.0, "Magnitudes of 80 mel bands at three resolutions, as AuraLoss.", at_least=0)
+    mel_stft: float = setting(5.0, "Magnitudes of mel bands at six resolutions, as AuraLoss.", at_least=0)
+    levels: float = setting(3.0, "Levels of 40 mel bands, smoothed over time.", at_least=0)
     complex_stft: float = setting(0.0, "Complex spectra with magnitudes raised to 0.3, which hear phase.", at_least=0)
     phase: float = setting(0.0, "Phases and their differences over frequency and time, as angles (APNet).", at_least=0)
-    waveform: float = setting(1.5, "Waveforms below 1 kHz, in four bands.", at_least=0)
+    waveform: float = setting(2.0, "Waveforms below 1 kHz, in four bands.", at_least=0)
     decoder_magnitude: float = setting(
         1.5, "Magnitudes as the decoder writes them, before windows are laid over each other.", at_least=0
     )
-    decoder_phase: float = setting(1.0, "Phases below 1 kHz as the decoder writes them.", at_least=0)
+    decoder_phase: float = setting(1.5, "Phases below 1 kHz as the decoder writes them.", at_least=0)
     commitment: float = setting(0.1, "Distance of the encoder from the codebooks.", at_least=0)
     adversarial: float = setting(0.1, "What discriminators tell apart, from adversary.start on.", at_least=0)
     feature_matching: float = setting(
@@ -31,4 +32,6 @@ class CodecLossesConfig:
     @property
     def reconstructs(self) -> bool:
         """Whether a term compares spectra."""
-        return any((self.linear_stft, self.mel_stft, self.complex_stft, self.waveform, self.decoder_magnitude))
+        return any(
+            (self.linear_stft, self.mel_stft, self.levels, self.complex_stft, self.waveform, self.decoder_magnitude)
+        )

@@ -11,6 +11,7 @@ from vall_e.config.codec_losses import CodecLossesConfig
 
 from .complex_stft import complex_stft
 from .decoder_phase import decoder_phase
+from .levels import Levels
 from .linear_stft import LinearSTFT
 from .magnitude import magnitude, magnitude_distance, mel_widths, quietest
 from .mel_stft import MelSTFT
@@ -29,6 +30,7 @@ class SpectralTerms:
         terms: dict[str, Term] = {
             "linear_stft": LinearSTFT(sample_rate),
             "mel_stft": MelSTFT(sample_rate),
+            "levels": Levels(sample_rate),
             "complex_stft": complex_stft,
             "phase": phase,
             "waveform": Waveform(sample_rate),
