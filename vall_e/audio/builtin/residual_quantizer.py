@@ -1,6 +1,9 @@
 """Residual vector quantisation with codebooks learnt by exponential moving averages.
 
-Axes: B batch, T frames, D latent width, Q levels, K codebook entries.
+The nearest vector of each level in turn is not the best way through all of them: encoding keeps several ways and takes
+the one that leaves the least over at the end (W. LeBlanc et al., Efficient search and design procedures for robust
+multi-stage VQ, IEEE Transactions on speech and audio processing, 1993). Training goes the nearest way. Axes: B batch,
+T frames, D latent width, Q levels, K codebook entries.
 """
 
 from __future__ import annotations
@@ -15,6 +18,10 @@ EMA_DECAY = 0.99
 DEAD_BELOW = 0.25
 """A code whose moving usage count falls under this share of the mean is re-seeded from the batch. What is said most
 often, as silence is, gets most of the new codes, so that each code comes to be used about as often as others."""
+WAYS = 4
+"""That encoding keeps at each level."""
+SEARCHED = 256
+"""Frames at once: what is searched fits into a processor's cache, however long the sound is."""
 
 
 Pool = Callable[[Tensor], Tensor]
@@ -47,6 +54,14 @@ class Codebook(nn.Module):
         """Ids of the closest vectors: x [..., D] -> int64 [...]."""
         score = x @ self.vectors.T - 0.5 * self.vectors.square().sum(-1)
         return score.argmax(-1)
+
+    def best(self, left: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """What leaves the least over of vectors left [N, W, D]: int64 [N, W'], W' <= count, the best first, of rows in
+        `left` and of ids to be taken from them."""
+        score = left @ self.vectors.T - 0.5 * self.vectors.square().sum(-1)
+        nearness = (score - 0.5 * left.square().sum(-1, keepdim=True)).flatten(1)
+        pairs = nearness.topk(min(count, nearness.shape[1])).indices
+        return pairs // len(self.vectors), pairs % len(self.vectors)
 
     @torch.no_grad()
     def start(self, x: Tensor, rounds: int = 10) -> None:
@@ -92,12 +107,17 @@ class ResidualQuantizer(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """Latents [B, T, D] -> codes int64 [B, T, Q]."""
-        codes = []
+        found = [self._search(frames) for frames in torch.split(x.flatten(0, 1), SEARCHED)]
+        return torch.cat(found).view(*x.shape[:2], -1)
+
+    def _search(self, x: Tensor) -> Tensor:
+        """Latents [N, D] -> codes int64 [N, Q] of the best of the ways that are kept."""
+        left, ways = x[:, None], x.new_zeros(len(x), 1, 0, dtype=torch.int64)
         for book in self.books():
-            ids = book.nearest(x)
-            codes.append(ids)
-            x = x - book.vectors[ids]
-        return torch.stack(codes, -1)
+            came_from, ids = book.best(left, WAYS)
+            left = _of(left, came_from) - book.vectors[ids]
+            ways = torch.cat([_of(ways, came_from), ids[..., None]], -1)
+        return ways[:, 0]
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes [B, T, Q'] with Q' <= Q -> latents [B, T, D]."""
@@ -133,3 +153,8 @@ class ResidualQuantizer(nn.Module):
     def books(self) -> list[Codebook]:
         """The codebooks, from the first level on."""
         return [b for b in self.codebooks if isinstance(b, Codebook)]
+
+
+def _of(rows: Tensor, chosen: Tensor) -> Tensor:
+    """rows [N, W, D], chosen int64 [N, W'] -> [N, W', D]."""
+    return rows.gather(1, chosen[..., None].expand(-1, -1, rows.shape[-1]))
