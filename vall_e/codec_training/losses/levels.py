@@ -23,6 +23,7 @@ class Levels:
 
     def __init__(self, sample_rate: int) -> None:
         self._filters = mel_filters(sample_rate, WINDOW, BANDS)
+        # The power of white noise at -70 dB in a filter, whose area is 1 over hertz.
         self._floor = (0.3 * quietest(WINDOW)) ** 2 / sample_rate * WINDOW
 
     def __call__(self, spectra: Spectra) -> Tensor:
