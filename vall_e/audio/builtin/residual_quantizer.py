@@ -52,16 +52,18 @@ class Codebook(nn.Module):
 
     def nearest(self, x: Tensor) -> Tensor:
         """Ids of the closest vectors: x [..., D] -> int64 [...]."""
-        score = x @ self.vectors.T - 0.5 * self.vectors.square().sum(-1)
-        return score.argmax(-1)
+        return self._nearness(x).argmax(-1)
 
     def best(self, left: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """What leaves the least over of vectors left [N, W, D]: int64 [N, W'], W' <= count, the best first, of rows in
         `left` and of ids to be taken from them."""
-        score = left @ self.vectors.T - 0.5 * self.vectors.square().sum(-1)
-        nearness = (score - 0.5 * left.square().sum(-1, keepdim=True)).flatten(1)
+        nearness = (self._nearness(left) - 0.5 * left.square().sum(-1, keepdim=True)).flatten(1)
         pairs = nearness.topk(min(count, nearness.shape[1])).indices
         return pairs // len(self.vectors), pairs % len(self.vectors)
+
+    def _nearness(self, x: Tensor) -> Tensor:
+        """Half the squared length of x less half the squared distance of every vector: x [..., D] -> [..., K]."""
+        return x @ self.vectors.T - 0.5 * self.vectors.square().sum(-1)
 
     @torch.no_grad()
     def start(self, x: Tensor, rounds: int = 10) -> None:

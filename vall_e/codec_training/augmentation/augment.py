@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from vall_e.audio.read import Wave
@@ -13,10 +11,7 @@ from .band_limit import band_limited
 from .gain import with_gain
 from .noise import pink, white, with_noise
 from .reverberation import impulse_response, reverberant
-from .speed import at_another_speed
-
-Draw = Callable[[int], Wave]
-"""A clip of so many samples from anywhere in the speech."""
+from .speed import Draw, at_another_speed
 
 
 def augmented(draw: Draw, samples: int, cfg: AugmentationConfig, rng: np.random.Generator, sample_rate: int) -> Wave:

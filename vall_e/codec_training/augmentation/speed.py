@@ -10,12 +10,12 @@ import soxr
 
 from vall_e.audio.read import Wave
 
-SPEEDS = 1000
-"""Recordings are taken as if made at so many hertz, in whole numbers."""
+Draw = Callable[[int], Wave]
+"""A clip of so many samples from anywhere in the speech."""
 
 
-def at_another_speed(draw: Callable[[int], Wave], speed: float, samples: int) -> Wave:
-    """A wave from `draw`, which takes its length, played `speed` times as fast: float32 [samples]."""
+def at_another_speed(draw: Draw, speed: float, samples: int) -> Wave:
+    """A drawn wave, played `speed` times as fast: float32 [samples]."""
     wave = draw(math.ceil(samples * speed) + 1)
-    played = soxr.resample(wave, speed * SPEEDS, SPEEDS)[:samples]
+    played = soxr.resample(wave, speed, 1)[:samples]
     return np.pad(played, (0, samples - len(played))).astype(np.float32, copy=False)
