@@ -86,21 +86,31 @@ def test_gradients_pass_straight_through(trained: ResidualQuantizer, latents: Te
     assert commitment.item() > 0
 
 
+def test_training_goes_the_way_that_encoding_goes(trained: ResidualQuantizer, latents: Tensor) -> None:
+    expected = trained.decode(trained.encode(latents))
+    quantised, _ = trained(latents, ALL)
+    torch.testing.assert_close(quantised, expected)
+
+
 def test_rows_use_only_the_levels_kept(trained: ResidualQuantizer, latents: Tensor) -> None:
-    expected = []
-    for row, levels in enumerate([1, 2, 3, 4]):
-        first = ResidualQuantizer(levels, entries=16, width=8)
-        first.load_state_dict({n: t.clone() for n, t in trained.state_dict().items()}, strict=False)
-        expected.append(latents[row] - nearest_way(first, latents[row]))
+    expected = [trained.decode(trained.encode(latents[row, None], levels)) for row, levels in enumerate([1, 2, 3, 4])]
     quantised, _ = trained(latents, torch.tensor([1, 2, 3, 4]))
-    torch.testing.assert_close(quantised, torch.stack(expected))
+    torch.testing.assert_close(quantised, torch.cat(expected))
+
+
+def test_the_best_way_through_fewer_levels_is_not_the_beginning_of_that_through_all(
+    trained: ResidualQuantizer, latents: Tensor
+) -> None:
+    whole, one = trained.encode(latents), trained.encode(latents, 1)
+    assert one.shape == (4, 100, 1)
+    assert 0 < int((one[..., 0] != whole[..., 0]).sum()) < 200
 
 
 def test_codes_nobody_uses_are_seeded_anew(latents: Tensor) -> None:
     torch.manual_seed(0)
     quantizer = ResidualQuantizer(levels=1, entries=16, width=8)
-    quantizer(latents, torch.ones(4))
+    quantizer(latents, torch.ones(4, dtype=torch.int64))
     lost = quantizer.codebooks[0]
     lost.vectors[3], lost.sums[3], lost.usage[3] = 1e3, 0.0, 0.01
-    quantizer(latents, torch.ones(4))
+    quantizer(latents, torch.ones(4, dtype=torch.int64))
     assert float(lost.vectors[3].abs().max()) < 10

@@ -12,6 +12,7 @@ from torch import Tensor
 from vall_e.codec_training.losses.adversarial import adversarial, discriminator_loss
 from vall_e.codec_training.losses.complex_stft import complex_stft
 from vall_e.codec_training.losses.decoder_phase import decoder_phase
+from vall_e.codec_training.losses.envelopes import WINDOW, Envelopes, third_octaves
 from vall_e.codec_training.losses.feature_matching import feature_matching
 from vall_e.codec_training.losses.levels import Levels
 from vall_e.codec_training.losses.linear_stft import WINDOWS, LinearSTFT
@@ -27,6 +28,7 @@ TERMS = {
     "linear_stft": LinearSTFT(24_000),
     "mel_stft": MelSTFT(24_000),
     "levels": Levels(24_000),
+    "envelopes": Envelopes(24_000),
     "complex_stft": complex_stft,
     "phase": phase,
     "waveform": Waveform(24_000),
@@ -34,7 +36,7 @@ TERMS = {
 
 
 def waves(seed: int, clips: int = 2) -> Tensor:
-    return torch.randn(clips, 4_800, generator=torch.Generator().manual_seed(seed)) * 0.1
+    return torch.randn(clips, 9_600, generator=torch.Generator().manual_seed(seed)) * 0.1
 
 
 @pytest.mark.parametrize("name", TERMS)
@@ -45,7 +47,7 @@ def test_a_term_is_0_for_the_same_wave_and_above_it_for_another(name: str) -> No
 
 @pytest.mark.parametrize("name", TERMS)
 def test_gradients_are_finite_for_silence_and_lead_to_the_target(name: str) -> None:
-    silent = torch.zeros(1, 4_800, requires_grad=True)
+    silent = torch.zeros(1, 9_600, requires_grad=True)
     TERMS[name](Spectra(silent, waves(0, 1))).backward()
     assert silent.grad is not None and silent.grad.isfinite().all()
     near = (waves(0, 1) + 0.01 * waves(1, 1)).requires_grad_()
@@ -80,6 +82,17 @@ def test_levels_tell_noises_by_their_loudness_and_not_by_their_samples() -> None
     assert float(levels(Spectra(other, loud))) < 0.25 < 0.5 < float(linear(Spectra(other, loud)))
 
 
+def test_levels_over_longer_spans_are_heard_beside_those_of_shorter_ones() -> None:
+    noise = torch.randn(1, 48_000, generator=torch.Generator().manual_seed(0)) * 0.1
+    swing = 0.3 * (2 * torch.pi * 12 * torch.arange(48_000) / 24_000).sin()
+    offset = float(swing.abs().mean())
+    swinging, steady = (
+        float(TERMS["levels"](Spectra(wave, noise))) for wave in (swing.exp() * noise, math.exp(offset) * noise)
+    )
+    assert steady == pytest.approx(offset, rel=1e-3)
+    assert swinging < 0.7 * steady
+
+
 def test_logarithms_of_low_bins_count_by_the_mel() -> None:
     widths = mel_widths(513, 24_000)
     assert float(widths.mean()) == pytest.approx(1)
@@ -102,7 +115,7 @@ def test_a_waveform_is_heard_in_every_band_and_not_above(hertz: float) -> None:
 
 
 def test_silence_has_a_waveform_distance_of_1() -> None:
-    assert float(Waveform(24_000)(Spectra(torch.zeros(2, 4_800), waves(0)))) == pytest.approx(1, abs=1e-3)
+    assert float(Waveform(24_000)(Spectra(torch.zeros(2, 9_600), waves(0)))) == pytest.approx(1, abs=1e-3)
 
 
 @pytest.mark.parametrize(("away", "distance"), [(0.0, 0.0), (math.pi / 2, 1.0), (math.pi, 2.0)])
@@ -116,7 +129,7 @@ def test_phases_that_a_decoder_writes_are_compared_as_directions(away: float, di
 
 @pytest.mark.parametrize("name", ["linear_stft", "mel_stft"])
 def test_silence_is_no_reason_for_a_huge_loss(name: str) -> None:
-    beside_silence = float(TERMS[name](Spectra(0.01 * waves(0), torch.zeros(2, 4_800))))
+    beside_silence = float(TERMS[name](Spectra(0.01 * waves(0), torch.zeros(2, 9_600))))
     assert beside_silence < 15
     half, loud = waves(0, 1) * 0.5, waves(0, 1)
     assert float(TERMS[name](Spectra(half, loud))) == pytest.approx(0.5 + math.log(2), abs=0.01)
@@ -132,7 +145,7 @@ def test_a_batch_has_the_mean_loss_of_its_clips(name: str) -> None:
 def test_only_terms_that_hear_phase_tell_a_wave_from_its_opposite() -> None:
     spectra = Spectra(-waves(0), waves(0))
     deaf = {name for name, term in TERMS.items() if float(term(spectra)) < 1e-5}
-    assert deaf == {"linear_stft", "mel_stft", "levels"}
+    assert deaf == {"linear_stft", "mel_stft", "levels", "envelopes"}
 
 
 def test_angles_go_the_shorter_way_around() -> None:
@@ -141,9 +154,8 @@ def test_angles_go_the_shorter_way_around() -> None:
 
 
 def test_a_term_of_weight_0_is_not_computed_and_the_others_are_weighed() -> None:
-    terms = SpectralTerms(
-        CodecLossesConfig(linear_stft=2.0, mel_stft=0.0, levels=0.0, complex_stft=3.0, waveform=0.0), 24_000
-    )
+    without = dict.fromkeys(("mel_stft", "levels", "envelopes", "waveform"), 0.0)
+    terms = SpectralTerms(CodecLossesConfig(linear_stft=2.0, complex_stft=3.0, **without), 24_000)
     found = terms(waves(0), waves(1))
     assert list(found) == ["linear_stft", "complex_stft"]
     assert float(terms.total(found)) == pytest.approx(
@@ -163,3 +175,40 @@ def test_features_are_compared_by_their_own_size() -> None:
     real, coded = [[torch.full((2, 4), 3.0)]], [[torch.full((2, 4), 4.5)]]
     assert float(feature_matching(real, coded)) == pytest.approx(0.5)
     assert float(feature_matching(real, real)) == 0
+
+
+def test_envelopes_hear_when_a_band_is_loud_and_not_how_loud() -> None:
+    speech, other = (modulated(phase) for phase in (0.0, 0.5))
+    envelopes = TERMS["envelopes"]
+    assert float(envelopes(Spectra(0.3 * speech, speech))) == pytest.approx(0, abs=1e-3)
+    assert float(envelopes(Spectra(other, speech))) > 0.8
+
+
+def test_envelopes_rank_noises_as_stoi_does() -> None:
+    stoi = pytest.importorskip("pystoi").stoi
+    speech = modulated(0.0, seconds=2)
+    noisy = [speech + level * waves(1, 1)[:, : speech.shape[1]].repeat(1, 5) for level in (0.1, 0.3, 1.0)]
+    ours = [1 - float(TERMS["envelopes"](Spectra(wave, speech))) for wave in noisy]
+    assert ours == sorted(ours, reverse=True)
+    assert ours == pytest.approx([stoi(speech[0].numpy(), wave[0].numpy(), 24_000) for wave in noisy], abs=0.1)
+
+
+def test_envelopes_of_what_is_too_short_are_not_compared() -> None:
+    short = torch.zeros(1, 2_400, requires_grad=True)
+    distance = TERMS["envelopes"](Spectra(short, torch.ones(1, 2_400)))
+    distance.backward()
+    assert float(distance.detach()) == 0
+    assert short.grad is not None and not short.grad.any()
+
+
+def test_third_octaves_are_those_of_stoi() -> None:
+    utils = pytest.importorskip("pystoi.utils")
+    ours, (theirs, _) = third_octaves(24_000), utils.thirdoct(24_000, WINDOW, 15, 150)
+    assert float((ours.numpy() != theirs).mean()) < 0.01
+
+
+def modulated(phase: float, seconds: float = 1) -> Tensor:
+    """Noise that comes and goes four times a second: [1, N]."""
+    time = torch.arange(int(24_000 * seconds)) / 24_000
+    noise = torch.randn(len(time), generator=torch.Generator().manual_seed(0)) * 0.1
+    return (noise * (torch.pi * (4 * time + phase)).sin().square())[None]

@@ -20,8 +20,9 @@ from tests.codec_training.conftest import SMALL_ADVERSARY, Settings
 from vall_e.audio.builtin.codec import BuiltinCodec
 from vall_e.audio.builtin.weights import load_codec
 from vall_e.codec_training import loop
+from vall_e.codec_training.checkpoint import start_from
 from vall_e.codec_training.loop import train_codec
-from vall_e.codec_training.run import CodecRun
+from vall_e.codec_training.run import CodecRun, codec_shape, fresh_engine
 from vall_e.config.codec_augmentation import AugmentationConfig
 from vall_e.config.codec_training import CodecTrainingConfig
 from vall_e.errors import CheckpointError, ConfigError
@@ -159,6 +160,25 @@ def test_rounds_of_refinement_may_change_from_one_training_to_the_next(settings:
     assert load_codec(tmp_path / "second" / "codec.safetensors").shape.refinements == 1
     with pytest.raises(ConfigError, match=r"shape\.latent=0 is too small"):
         train_codec(settings(shape={"latent": 0}), tmp_path / "third")
+
+
+def test_blocks_may_expand_more_in_the_next_training(settings: Settings, tmp_path: Path) -> None:
+    cfg = settings(steps=1)
+    train_codec(cfg, tmp_path / "first")
+    weights = tmp_path / "first" / "codec.safetensors"
+    narrow = load_codec(weights)
+    more = narrow.shape.expansion + 1
+    cfg = replace(cfg, weights=str(weights), shape={"expansion": more})
+    engine = fresh_engine(cfg, codec_shape(cfg))
+    start_from(engine, weights)
+    wave = torch.randn(1, 9_600, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(engine.codec.latents(wave), narrow.latents(wave))
+    codes = narrow.encode(wave)
+    torch.testing.assert_close(engine.codec.decode(codes), narrow.decode(codes))
+    train_codec(cfg, tmp_path / "second")
+    assert load_codec(tmp_path / "second" / "codec.safetensors").shape.expansion == more
+    with pytest.raises(ConfigError, match=r"shape\.expansion=\d contradicts"):
+        train_codec(replace(cfg, shape={"expansion": narrow.shape.expansion - 1}), tmp_path / "third")
 
 
 def test_half_precision_trains_too(settings: Settings, tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ from vall_e.training.curves import Panel
 
 CHARTS = (
     Panel(r"loss", "loss of spectra"),
-    Panel(r"(linear|mel|complex)_stft|levels|phase|waveform|decoder_(magnitude|phase)", "terms, without weights"),
+    Panel(
+        r"(linear|mel|complex)_stft|levels|envelopes|phase|waveform|decoder_(magnitude|phase)", "terms, without weights"
+    ),
     Panel(r"commitment", "distance of the encoder from the codebooks"),
     Panel(r"held_out\.loss", "loss on held-out speech", smooth=False),
     Panel(r"entropy\.level\d+", "entropy of the codes in bits"),

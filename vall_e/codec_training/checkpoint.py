@@ -17,6 +17,7 @@ from vall_e.errors import CheckpointError
 
 from .engine import CodecEngine
 from .state import CODEC, DISCRIMINATORS, changing_tensors, start_codebooks, take_tensors
+from .widening import widened
 
 OPTIMIZER, OPPONENT = "optimizer", "discriminators_optimizer"
 """Names, among the counters, of what optimizers keep beside tensors."""
@@ -86,11 +87,12 @@ def _take(engine: CodecEngine, states: dict[str, Tensor], counters: dict[str, An
 
 def start_from(engine: CodecEngine, weights: Path) -> None:
     """Begin with an exported codec; AudioError if it is none, CheckpointError if it has other sizes."""
-    codec = load_codec(weights)
-    if replace(codec.shape, refinements=engine.codec.shape.refinements) != engine.codec.shape:
+    codec, own = load_codec(weights), engine.codec
+    free = {"refinements": own.shape.refinements, "expansion": own.shape.expansion}
+    if replace(codec.shape, **free) != own.shape or codec.shape.expansion > own.shape.expansion:
         raise CheckpointError(f"weights={weights} has the sizes {asdict(codec.shape)}, shape asks for others")
-    engine.codec.load_state_dict(codec.state_dict())
-    start_codebooks(engine.codec)
+    own.load_state_dict(widened(codec.state_dict(), own.state_dict()))
+    start_codebooks(own)
     if engine.average is not None:
         engine.average.load({})
 

@@ -144,6 +144,11 @@ def codec_shape(cfg: CodecTrainingConfig) -> SpectralCodecShape:
             raise ConfigError(f"shape.{name}: no such size, allowed: {', '.join(names)}{hint(name, names)}")
         if size < 1 and name not in WITHOUT_WEIGHTS:
             raise ConfigError(f"shape.{name}={size} is too small, allowed: 1 and more")
-        if cfg.weights is not None and size != asdict(base)[name] and name not in WITHOUT_WEIGHTS:
+        if cfg.weights is not None and not _goes_on(base, name, size):
             raise ConfigError(f"shape.{name}={size} contradicts weights={cfg.weights}, which has {asdict(base)[name]}")
     return replace(base, **cfg.shape)
+
+
+def _goes_on(base: SpectralCodecShape, name: str, size: int) -> bool:
+    """Whether a codec that has the sizes of `base` can be trained on with this one."""
+    return name in WITHOUT_WEIGHTS or size == asdict(base)[name] or (name == "expansion" and size > base.expansion)

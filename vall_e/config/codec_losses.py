@@ -15,7 +15,8 @@ class CodecLossesConfig:
         1.0, "Magnitudes at four resolutions: spectral convergence as AuraLoss, logarithms by the mel.", at_least=0
     )
     mel_stft: float = setting(5.0, "Magnitudes of mel bands at six resolutions, as AuraLoss.", at_least=0)
-    levels: float = setting(3.0, "Levels of 40 mel bands, smoothed over time.", at_least=0)
+    levels: float = setting(10.0, "Levels of 40 mel bands, averaged over three spans of time.", at_least=0)
+    envelopes: float = setting(8.0, "Correlation of the envelopes of third-octave bands, as in STOI.", at_least=0)
     complex_stft: float = setting(0.0, "Complex spectra with magnitudes raised to 0.3, which hear phase.", at_least=0)
     phase: float = setting(0.0, "Phases and their differences over frequency and time, as angles (APNet).", at_least=0)
     waveform: float = setting(2.0, "Waveforms below 1 kHz, in four bands.", at_least=0)
@@ -33,5 +34,13 @@ class CodecLossesConfig:
     def reconstructs(self) -> bool:
         """Whether a term compares spectra."""
         return any(
-            (self.linear_stft, self.mel_stft, self.levels, self.complex_stft, self.waveform, self.decoder_magnitude)
+            (
+                self.linear_stft,
+                self.mel_stft,
+                self.levels,
+                self.envelopes,
+                self.complex_stft,
+                self.waveform,
+                self.decoder_magnitude,
+            )
         )

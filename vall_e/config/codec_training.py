@@ -58,7 +58,10 @@ class CodecTrainingConfig:
     shape: dict[str, int] = setting(
         {}, "Sizes of the codec that differ from the shipped one's, for example +shape.decoder_width=384.", at_least=0
     )
-    weights: str | None = setting(None, "Codec to begin with, of the same sizes; null begins with random weights.")
+    weights: str | None = setting(
+        None,
+        "Codec to begin with, of the same sizes, but that its blocks may expand less; null begins with random weights.",
+    )
     seed: int = setting(0, "Seed of everything random.", at_least=0)
     device: str = setting("auto", "auto, cpu, cuda or cuda:N.")
     save_frequency: int = setting(500, "Steps between checkpoints, each with an exported codec.", at_least=1)

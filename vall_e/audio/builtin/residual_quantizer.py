@@ -2,8 +2,8 @@
 
 The nearest vector of each level in turn is not the best way through all of them: encoding keeps several ways and takes
 the one that leaves the least over at the end (W. LeBlanc et al., Efficient search and design procedures for robust
-multi-stage VQ, IEEE Transactions on speech and audio processing, 1993). Training goes the nearest way. Axes: B batch,
-T frames, D latent width, Q levels, K codebook entries.
+multi-stage VQ, IEEE Transactions on speech and audio processing, 1993), in training as well. Axes: B batch, T frames,
+D latent width, Q levels, K codebook entries.
 """
 
 from __future__ import annotations
@@ -107,19 +107,11 @@ class ResidualQuantizer(nn.Module):
         self.codebooks = nn.ModuleList(Codebook(entries, width) for _ in range(levels))
         self.pool: Pool = alone
 
-    def encode(self, x: Tensor) -> Tensor:
-        """Latents [B, T, D] -> codes int64 [B, T, Q]."""
-        found = [self._search(frames) for frames in torch.split(x.flatten(0, 1), SEARCHED)]
+    def encode(self, x: Tensor, levels: int | None = None) -> Tensor:
+        """Latents [B, T, D] -> codes int64 [B, T, Q], of the first `levels` alone where they are given."""
+        books = self.books()[:levels]
+        found = [_search(books, frames) for frames in torch.split(x.flatten(0, 1), SEARCHED)]
         return torch.cat(found).view(*x.shape[:2], -1)
-
-    def _search(self, x: Tensor) -> Tensor:
-        """Latents [N, D] -> codes int64 [N, Q] of the best of the ways that are kept."""
-        left, ways = x[:, None], x.new_zeros(len(x), 1, 0, dtype=torch.int64)
-        for book in self.books():
-            came_from, ids = book.best(left, WAYS)
-            left = _of(left, came_from) - book.vectors[ids]
-            ways = torch.cat([_of(ways, came_from), ids[..., None]], -1)
-        return ways[:, 0]
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes [B, T, Q'] with Q' <= Q -> latents [B, T, D]."""
@@ -133,6 +125,7 @@ class ResidualQuantizer(nn.Module):
         Returns the straight-through latents [B, T, D] and the commitment loss: this process's share of the mean over
         all, so that the losses of all processes add up to it.
         """
+        codes = self._kept_codes(x.detach(), keep)
         residual, total = x, torch.zeros_like(x)
         commitment = x.new_zeros(())
         for level, book in enumerate(self.books()):
@@ -141,9 +134,7 @@ class ResidualQuantizer(nn.Module):
             every = self.pool(own.detach())
             if not len(every):
                 break
-            if not book.started:
-                book.start(every)
-            ids = book.nearest(own.detach())
+            ids = codes[rows, :, level].flatten()
             chosen = book.vectors[ids]
             commitment = commitment + F.mse_loss(own, chosen, reduction="sum") / every.numel()
             step = torch.zeros_like(x)
@@ -152,9 +143,40 @@ class ResidualQuantizer(nn.Module):
             book.learn(every, self.pool(ids))
         return x + (total - x).detach(), commitment / len(self.codebooks)
 
+    def _kept_codes(self, x: Tensor, keep: Tensor) -> Tensor:
+        """Of latents [B, T, D] through the first `keep` [B] levels: int64 [B, T, Q], 0 where there are none."""
+        self._start(x, keep)
+        codes = x.new_zeros(*x.shape[:2], len(self.codebooks), dtype=torch.int64)
+        for levels in set(keep.tolist()):
+            rows = keep == levels
+            codes[rows, :, :levels] = self.encode(x[rows], levels)
+        return codes
+
+    def _start(self, x: Tensor, keep: Tensor) -> None:
+        """Place the codebooks that no batch has reached before, each on what those before it leave over."""
+        if all(book.started for book in self.books()):
+            return
+        for level, book in enumerate(self.books()):
+            every = self.pool(x[keep > level].flatten(0, 1))
+            if not len(every):
+                return
+            if not book.started:
+                book.start(every)
+            x = x - book.vectors[book.nearest(x)]
+
     def books(self) -> list[Codebook]:
         """The codebooks, from the first level on."""
         return [b for b in self.codebooks if isinstance(b, Codebook)]
+
+
+def _search(books: list[Codebook], x: Tensor) -> Tensor:
+    """Latents [N, D] -> codes int64 [N, levels] of the best of the ways that are kept."""
+    left, ways = x[:, None], x.new_zeros(len(x), 1, 0, dtype=torch.int64)
+    for book in books:
+        came_from, ids = book.best(left, WAYS)
+        left = _of(left, came_from) - book.vectors[ids]
+        ways = torch.cat([_of(ways, came_from), ids[..., None]], -1)
+    return ways[:, 0]
 
 
 def _of(rows: Tensor, chosen: Tensor) -> Tensor:

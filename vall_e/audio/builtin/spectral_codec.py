@@ -43,13 +43,14 @@ class SpectralCodecShape:
     encoder_blocks: int = 4
     decoder_width: int = 320
     decoder_blocks: int = 7
+    expansion: int = 4
     refinements: int = 2
 
 
 class ConvNeXtBlock(nn.Module):
     """Depthwise convolution over time, then a pointwise MLP, with a scaled residual: [B, C, T] -> [B, C, T]."""
 
-    def __init__(self, width: int, expansion: int = 3) -> None:
+    def __init__(self, width: int, expansion: int) -> None:
         super().__init__()
         self.depthwise = nn.Conv1d(width, width, KERNEL, padding=KERNEL // 2, groups=width)
         self.norm = nn.LayerNorm(width)
@@ -67,10 +68,10 @@ class ConvNeXtBlock(nn.Module):
 class ConvNeXt(nn.Module):
     """A stack of blocks between two projections: [B, inputs, T] -> [B, T, outputs]."""
 
-    def __init__(self, inputs: int, width: int, blocks: int, outputs: int) -> None:
+    def __init__(self, inputs: int, width: int, blocks: int, expansion: int, outputs: int) -> None:
         super().__init__()
         self.embed = nn.Conv1d(inputs, width, KERNEL, padding=KERNEL // 2)
-        self.blocks = nn.Sequential(*(ConvNeXtBlock(width) for _ in range(blocks)))
+        self.blocks = nn.Sequential(*(ConvNeXtBlock(width, expansion) for _ in range(blocks)))
         self.norm = nn.LayerNorm(width)
         self.project = nn.Linear(width, outputs)
 
@@ -100,9 +101,10 @@ class SpectralCodec(nn.Module):
         self.shape = shape
         self.features = SpectralFeatures(shape.sample_rate, shape.hop, shape.window, shape.mels)
         self.narrow = nn.Conv1d(self.features.channels, shape.encoder_width, 1)
-        self.encoder = ConvNeXt(shape.encoder_width, shape.encoder_width, shape.encoder_blocks, shape.latent)
+        width, wider, bins = shape.encoder_width, shape.expansion, shape.window // 2 + 1
+        self.encoder = ConvNeXt(width, width, shape.encoder_blocks, wider, shape.latent)
         self.quantizer = ResidualQuantizer(shape.levels, shape.entries, shape.latent)
-        self.decoder = ConvNeXt(shape.latent, shape.decoder_width, shape.decoder_blocks, 3 * (shape.window // 2 + 1))
+        self.decoder = ConvNeXt(shape.latent, shape.decoder_width, shape.decoder_blocks, wider, 3 * bins)
         self.head = ConsistentInverseSTFT(shape.hop, shape.window, shape.refinements)
 
     @property

@@ -16,6 +16,9 @@ from vall_e.errors import AudioError
 
 from .spectral_codec import SpectralCodec, SpectralCodecShape
 
+BEFORE_EXPANSION = {"expansion": 3}
+"""What a file has that does not tell it: none did while it could not be chosen."""
+
 
 def save_codec(codec: SpectralCodec, path: Path) -> None:
     """Write `path` atomically, tensors as float16."""
@@ -35,7 +38,7 @@ def load_codec(path: Path) -> SpectralCodec:
         raise AudioError(f"codec.path={path}: no such file")
     try:
         with safe_open(path, framework="pt") as file:
-            shape = SpectralCodecShape(**json.loads(file.metadata()["shape"]))
+            shape = SpectralCodecShape(**BEFORE_EXPANSION | json.loads(file.metadata()["shape"]))
             tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
         codec = SpectralCodec(shape)
         codec.load_state_dict(tensors)

@@ -11,6 +11,7 @@ from vall_e.config.codec_losses import CodecLossesConfig
 
 from .complex_stft import complex_stft
 from .decoder_phase import decoder_phase
+from .envelopes import Envelopes
 from .levels import Levels
 from .linear_stft import LinearSTFT
 from .magnitude import magnitude, magnitude_distance, mel_widths, quietest
@@ -31,6 +32,7 @@ class SpectralTerms:
             "linear_stft": LinearSTFT(sample_rate),
             "mel_stft": MelSTFT(sample_rate),
             "levels": Levels(sample_rate),
+            "envelopes": Envelopes(sample_rate),
             "complex_stft": complex_stft,
             "phase": phase,
             "waveform": Waveform(sample_rate),
