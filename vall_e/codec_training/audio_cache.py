@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from tqdm import tqdm
 
 from vall_e.atomic import replace_text, replacing
 from vall_e.audio.read import read_audio
+from vall_e.data.pipeline.read_ahead import read_ahead
 from vall_e.errors import AudioError
 
 log = logging.getLogger(__name__)
@@ -48,9 +51,9 @@ def _fingerprint(paths: Sequence[Path], sample_rate: int) -> str:
 
 def _write(paths: Sequence[Path], audio: Path, index: Path, sample_rate: int) -> None:
     lengths = []
-    with replacing(audio) as partial, partial.open("wb") as file:
-        for path in tqdm(paths, desc="read audio", unit="file", mininterval=1):
-            samples = _read(path, sample_rate)
+    with replacing(audio) as unfinished, unfinished.open("wb") as file:
+        decoded = read_ahead(paths, partial(_read, sample_rate=sample_rate), os.cpu_count() or 1)
+        for _, samples in tqdm(decoded, desc="read audio", total=len(paths), unit="file", mininterval=1):
             lengths.append(len(samples))
             file.write(samples.tobytes())
     replace_text(index, json.dumps(lengths))
