@@ -13,7 +13,9 @@ from torch import Tensor
 
 from vall_e.audio import open_codec
 from vall_e.audio.builtin.codec import SHIPPED_WEIGHTS, BuiltinCodec
+from vall_e.audio.builtin.spectral_codec import SpectralCodecShape
 from vall_e.audio.builtin.spectral_features import SpectralFeatures
+from vall_e.audio.builtin.weights import load_codec
 from vall_e.audio.read import Wave
 from vall_e.config.codec import CODEC_FACTS, AudioBackend, CodecConfig
 from vall_e.errors import AudioError
@@ -25,6 +27,10 @@ def mel_distance(a: Tensor, b: Tensor) -> float:
     """Mean difference of log-mel spectra."""
     features = SpectralFeatures(sample_rate=24_000, hop=320, window=1280, mels=80)
     return float((features(a[None]) - features(b[None]))[:, :80].abs().mean())
+
+
+def test_the_codec_that_ships_has_the_sizes_that_training_begins_with() -> None:
+    assert load_codec(SHIPPED_WEIGHTS).shape == SpectralCodecShape()
 
 
 def test_speech_becomes_codes_of_eight_levels(codec: BuiltinCodec, speech: Wave) -> None:

@@ -19,7 +19,7 @@ def settings(audio: str, out: Path) -> CodecTrainingConfig:
         holdout=["b"],
         steps=4,
         batch_size=4,
-        clip_seconds=0.2,
+        clip_seconds=0.5,
         warmup_steps=0,
         optimizer="sgd",  # a first step of AdamW makes much of gradients that are almost 0
         learning_rate=3e-4,  # small, as sums in another order differ in bits that every step makes more of
@@ -29,7 +29,7 @@ def settings(audio: str, out: Path) -> CodecTrainingConfig:
         adversary=SMALL_ADVERSARY,
         evaluation_frequency=0,
         evaluation_clips=1,
-        evaluation_seconds=0.2,
+        evaluation_seconds=0.5,
         tensorboard=False,
         cache=str(out / "cache"),
     )

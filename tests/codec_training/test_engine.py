@@ -13,6 +13,9 @@ from vall_e.audio.builtin.residual_quantizer import ResidualQuantizer
 from vall_e.audio.builtin.spectral_codec import SpectralCodecShape
 from vall_e.codec_training.codebooks import entropy, usage_of
 from vall_e.codec_training.engine import CodecEngine
+from vall_e.codec_training.evaluation import measure
+from vall_e.codec_training.losses.magnitude import mel_widths
+from vall_e.codec_training.losses.mel_stft import mel_filters
 from vall_e.codec_training.run import fresh_engine
 
 
@@ -68,10 +71,34 @@ def test_a_step_that_is_not_finite_is_left_out(settings: Settings) -> None:
     tested = engine(settings)
     tested.step(wave(0))
     before = tested.codec.encoder.embed.weight.detach().clone()
+    book = tested.codec.quantizer.books()[0]
     tested.codec.decoder.project.bias.data[0] = math.nan
     assert math.isnan(tested.step(wave(1))["grad_norm"])
     assert tested.nonfinite == 1
     assert tested.codec.encoder.embed.weight.equal(before)
+    vectors = book.vectors.clone()
+    tested.codec.encoder.project.bias.data[0] = math.nan
+    tested.step(wave(2))
+    assert book.vectors.equal(vectors)
+
+
+def test_a_codec_may_be_measured_before_it_makes_a_step(settings: Settings) -> None:
+    mel_filters.cache_clear()
+    mel_widths.cache_clear()
+    tested = engine(settings)
+    clips = wave(0)
+    with tested.speaking() as codec:
+        codec(clips, torch.tensor([2, 2]))
+        measure(codec, clips, tested.terms)
+    assert math.isfinite(tested.step(clips)["grad_norm"])
+
+
+def test_half_precision_is_of_training_alone(settings: Settings) -> None:
+    tested, plain = engine(settings, amp=True), engine(settings)
+    tested.step(wave(0))
+    with tested.speaking() as codec:
+        plain.codec.load_state_dict(codec.state_dict())
+        assert codec.latents(wave(1)).equal(plain.codec.eval().latents(wave(1)))
 
 
 @pytest.mark.parametrize(("counts", "bits"), [([1, 1, 1, 1], 2.0), ([5, 0, 0, 0], 0.0), ([1, 1, 0, 0], 1.0)])

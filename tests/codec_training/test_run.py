@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -25,7 +26,7 @@ from vall_e.codec_training.loop import train_codec
 from vall_e.codec_training.run import CodecRun, codec_shape, fresh_engine
 from vall_e.config.codec_augmentation import AugmentationConfig
 from vall_e.config.codec_training import CodecTrainingConfig
-from vall_e.errors import CheckpointError, ConfigError
+from vall_e.errors import AudioError, CheckpointError, ConfigError
 
 TIMES = {"time", "seconds", "step_seconds", "data_wait", "audio_per_second", "memory_gib", "remaining_hours"}
 
@@ -145,6 +146,26 @@ def test_a_checkpoint_of_other_sizes_is_refused_with_advice(settings: Settings, 
         train_codec(replace(cfg, steps=8, shape=cfg.shape | {"latent": 4}), tmp_path / "run")
     with pytest.raises(CheckpointError, match="SGD"):
         train_codec(replace(cfg, steps=8, optimizer="sgd"), tmp_path / "run")
+
+
+def test_a_checkpoint_from_before_expansion_is_resumed(settings: Settings, tmp_path: Path) -> None:
+    cfg = settings(shape=settings().shape | {"expansion": 3})
+    train_codec(cfg, tmp_path / "run")
+    counters = tmp_path / "run" / "ckpt" / "4" / "states.json"
+    told = json.loads(counters.read_text())
+    del told["shape"]["expansion"]
+    counters.write_text(json.dumps(told))
+    manifest = counters.with_name("manifest.json")
+    digest = hashlib.sha256(counters.read_bytes()).hexdigest()
+    whole = json.loads(manifest.read_text()) | {"states.json": {"bytes": counters.stat().st_size, "sha256": digest}}
+    manifest.write_text(json.dumps(whole))
+    train_codec(replace(cfg, steps=6), tmp_path / "run")
+    assert rows(tmp_path / "run")[-1]["step"] == 6
+
+
+def test_weights_that_are_not_there_are_named_by_their_setting(settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match=r"weights=gone: no such file"):
+        train_codec(settings(weights="gone"), tmp_path / "run")
 
 
 def test_a_size_that_the_codec_has_not_is_refused(settings: Settings, tmp_path: Path) -> None:

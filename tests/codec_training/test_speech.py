@@ -73,7 +73,7 @@ def test_clips_follow_from_seed_and_step_alone(settings: Settings) -> None:
     assert not speech.batch(3, ALONE).equal(speech.batch(4, ALONE))
     other = replace(speech, cfg=settings(seed=1))
     assert not speech.batch(3, ALONE).equal(other.batch(3, ALONE))
-    assert speech.batch(3, ALONE).shape == (2, 4_800)
+    assert speech.batch(3, ALONE).shape == (2, 11_840)
     assert float(speech.batch(3, ALONE).abs().max()) <= 1
 
 
@@ -170,3 +170,24 @@ def test_half_a_batch_keeps_all_levels() -> None:
     keep = kept_levels(np.random.default_rng(0), 100, 8)
     assert keep[:50].eq(8).all()
     assert set(keep[50:].tolist()) == set(range(1, 9))
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_half_of_an_odd_number_of_clips_is_rounded_by_chance(size: int) -> None:
+    whole = [int((kept_levels(np.random.default_rng(seed), size, 1000) == 1000).sum()) for seed in range(100)]
+    assert set(whole) == {size // 2, size // 2 + 1}
+    assert np.mean(whole) == pytest.approx(size / 2, abs=0.2)
+
+
+def test_nothing_that_can_be_read_to_learn_from_is_refused(settings: Settings, tmp_path: Path) -> None:
+    write_wav(tmp_path / "speech" / "b" / "x.wav", tone(100, 1.0), RATE)
+    (tmp_path / "speech" / "a").mkdir()
+    (tmp_path / "speech" / "a" / "x.wav").write_bytes(b"no sound")
+    with pytest.raises(AudioError, match="no recording to learn from can be read"):
+        opened(settings, audio=str(tmp_path / "speech"))
+
+
+def test_a_share_of_a_folder_without_clips_is_refused(settings: Settings, corpus: Path, tmp_path: Path) -> None:
+    write_wav(tmp_path / "held" / "b" / "x.wav", tone(100, 1.0), RATE)
+    with pytest.raises(AudioError, match=r"audio_weights gives 2\.0 to .*held, which holds nothing to learn from"):
+        opened(settings, audio=[str(corpus), str(tmp_path / "held")], audio_weights=[1.0, 2.0])

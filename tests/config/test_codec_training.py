@@ -18,12 +18,15 @@ REFUSED = {
     "audio=[a,b] audio_weights=[1]": "audio_weights=[1.0] are not as many as the folders of audio (2)",
     " ".join(f"losses.{name}=0" for name in SPECTRAL): "all weights of spectral terms are 0",
     "+losses.mel=1": "losses.mel=1: no such setting, allowed: adversarial, commitment, complex_stft, "
-    "decoder_magnitude, decoder_phase, feature_matching, levels, linear_stft, mel_stft, phase, waveform "
+    "decoder_magnitude, decoder_phase, envelopes, feature_matching, levels, linear_stft, mel_stft, phase, waveform "
     "(nearest: losses.mel_stft)",
     "losses.linear_stft=-1": "losses.linear_stft=-1.0 is out of range, allowed: at least 0",
     "adversary.start=5 losses.adversarial=0 losses.feature_matching=0": "adversary.start is set, but",
     "adversary.start=5 adversary.periods=[] adversary.windows=[]": "leave no discriminator",
     "adversary.start=5 clip_seconds=0.2": "adversary.crop_seconds=0.4 is above clip_seconds=0.2",
+    "clip_seconds=0.3": "clip_seconds=0.3 is too short for losses.envelopes, which compares 0.4 s",
+    "adversary.start=500 steps=500": "adversary.start=500 is never reached",
+    "adversary.start=5 adversary.windows=[4096] adversary.crop_seconds=0.05": "adversary.windows=[4096] are too long",
     "adversary.objective=hing": "nearest: hinge",
     "augmentation.gain_db=[2,-3]": "augmentation.gain_db=[2.0, -3.0] must be two numbers, the lower first",
     "augmentation.noise=1.5": "augmentation.noise=1.5 is out of range",

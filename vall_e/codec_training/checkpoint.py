@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from vall_e.audio.builtin.weights import load_codec, write_codec
+from vall_e.audio.builtin.weights import BEFORE_EXPANSION, load_codec, write_codec
 from vall_e.engines.checkpoint import load_states, save_checkpoint
 from vall_e.engines.optimizer_state import PREFIX, join_state, split_state
 from vall_e.engines.snapshot import Snapshot, averages, copied
@@ -64,14 +64,15 @@ def take_checkpoint(engine: CodecEngine, folder: Path) -> None:
         _take(engine, states, counters)
     except (CheckpointError, KeyError) as error:
         raise CheckpointError(
-            f"{folder} cannot be gone on with: {str(error).partition(': trainer.')[0]}; set back what has changed, "
+            f"{folder} cannot be resumed: {str(error).partition(': trainer.')[0]}; set back what has changed, "
             "or give this run a folder of its own with out=PATH and begin with weights=CODEC"
         ) from error
 
 
 def _take(engine: CodecEngine, states: dict[str, Tensor], counters: dict[str, Any]) -> None:
-    if counters["shape"] != asdict(engine.codec.shape):
-        raise CheckpointError(f"the codec in it has the sizes {counters['shape']}")
+    shape = BEFORE_EXPANSION | counters["shape"]
+    if shape != asdict(engine.codec.shape):
+        raise CheckpointError(f"the codec in it has the sizes {shape}")
     take_tensors(engine.codec, CODEC, states)
     join_state(engine.optimizer, _names(engine.codec, CODEC), _of(states, CODEC), counters[OPTIMIZER])
     if engine.average is not None:
@@ -87,7 +88,7 @@ def _take(engine: CodecEngine, states: dict[str, Tensor], counters: dict[str, An
 
 def start_from(engine: CodecEngine, weights: Path) -> None:
     """Begin with an exported codec; AudioError if it is none, CheckpointError if it has other sizes."""
-    codec, own = load_codec(weights), engine.codec
+    codec, own = load_codec(weights, setting="weights"), engine.codec
     free = {"refinements": own.shape.refinements, "expansion": own.shape.expansion}
     if replace(codec.shape, **free) != own.shape or codec.shape.expansion > own.shape.expansion:
         raise CheckpointError(f"weights={weights} has the sizes {asdict(codec.shape)}, shape asks for others")

@@ -18,7 +18,7 @@ PREFIX = "held_out."
 TEMPLATE = "samples.html.j2"
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def measure(codec: SpectralCodec, clips: Tensor, terms: SpectralTerms) -> tuple[dict[str, float], Tensor]:
     """Terms of the loss between clips [B, N] and what all levels make of them, and that: [B, N] in main memory.
 

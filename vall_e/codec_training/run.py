@@ -137,7 +137,7 @@ def fresh_engine(cfg: CodecTrainingConfig, shape: SpectralCodecShape, ranks: Ran
 
 def codec_shape(cfg: CodecTrainingConfig) -> SpectralCodecShape:
     """The sizes of `weights` or of the shipped codec, `shape` laid over them; ConfigError for a size it has not."""
-    base = load_codec(Path(cfg.weights)).shape if cfg.weights is not None else SpectralCodecShape()
+    base = load_codec(Path(cfg.weights), setting="weights").shape if cfg.weights is not None else SpectralCodecShape()
     names = [field.name for field in fields(SpectralCodecShape)]
     for name, size in cfg.shape.items():
         if name not in names:

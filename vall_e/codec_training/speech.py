@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vall_e.config.codec_training import CodecTrainingConfig
 from vall_e.engines.ranks import Ranks
+from vall_e.errors import AudioError
 
 from .audio_cache import cached_audio
 from .augmentation.augment import augmented
@@ -56,7 +57,7 @@ class Speech:
 def open_speech(cfg: CodecTrainingConfig, sample_rate: int, hop: int, ranks: Ranks) -> Speech:
     """Read the recordings, the first rank alone; without held-out ones those of training are measured, which is said.
 
-    AudioError or ConfigError for folders and names that are not there.
+    AudioError or ConfigError for folders and names that are not there, and where nothing is left to learn from.
     """
     recordings = find_recordings(cfg.folders, cfg.holdout or [])
     paths = [recording.path for recording in recordings]
@@ -68,11 +69,21 @@ def open_speech(cfg: CodecTrainingConfig, sample_rate: int, hop: int, ranks: Ran
     places = range(len(recordings))
     learnt = [n for n in places if lengths[n] and not recordings[n].held_out]
     measured = [n for n in places if lengths[n] and recordings[n].held_out]
+    _check_shares(cfg, learnt, folders)
     _tell(lengths, learnt, measured, sample_rate)
     length = int(cfg.clip_seconds * sample_rate) // hop * hop
     training = clips_of(samples, lengths, learnt, folders, cfg.audio_weights)
     held_out = clips_of(samples, lengths, measured, folders, None) if measured else training
     return Speech(cfg, training, held_out, sample_rate, length)
+
+
+def _check_shares(cfg: CodecTrainingConfig, learnt: list[int], folders: list[int]) -> None:
+    if not learnt:
+        raise AudioError(f"audio={cfg.audio}: no recording to learn from can be read")
+    heard = {folders[place] for place in learnt}
+    for number, share in enumerate(cfg.audio_weights or ()):
+        if number not in heard:
+            raise AudioError(f"audio_weights gives {share} to {cfg.folders[number]}, which holds nothing to learn from")
 
 
 def _tell(lengths: np.ndarray, learnt: list[int], measured: list[int], sample_rate: int) -> None:

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 
-def widened(narrow: Mapping[str, Tensor], wide: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state of the narrow codec in the sizes of the wide one.
+def widened(narrow: Mapping[str, Tensor], fresh: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state of the narrow codec in the sizes of a fresh one.
 
-    Hidden units that it has not are those of `wide`, and nothing listens to them yet, so that it says the same (as
-    Net2WiderNet, arXiv:1511.05641, but with new units in place of copies).
+    New hidden units keep their fresh weights, and what they say is multiplied by 0, so that the codec computes the same
+    (as Net2WiderNet, arXiv:1511.05641, but with new units in place of copies).
     """
-    return {name: _widened(narrow[name], like) for name, like in wide.items()}
+    return {name: _widened(narrow[name], like) for name, like in fresh.items()}
 
 
 def _widened(tensor: Tensor, like: Tensor) -> Tensor:

@@ -32,15 +32,7 @@ class CodecLossesConfig:
 
     @property
     def reconstructs(self) -> bool:
-        """Whether a term compares spectra."""
+        """Whether a term compares spectra as they are; `envelopes` does not hear how loud they are."""
         return any(
-            (
-                self.linear_stft,
-                self.mel_stft,
-                self.levels,
-                self.envelopes,
-                self.complex_stft,
-                self.waveform,
-                self.decoder_magnitude,
-            )
+            (self.linear_stft, self.mel_stft, self.levels, self.complex_stft, self.waveform, self.decoder_magnitude)
         )

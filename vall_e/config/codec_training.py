@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from .codec import CODEC_FACTS, AudioBackend
 from .codec_adversary import AdversaryConfig
 from .codec_augmentation import AugmentationConfig
 from .codec_losses import CodecLossesConfig
@@ -15,6 +16,8 @@ from .setting import setting
 OPTIMIZERS = ("adamw", "sgd", "adagrad", "prodigy")
 SCHEDULERS = ("", "WarmupLR", "WarmupDecayLR", "WarmupCosineLR")
 BETAS = [0.8, 0.99]
+ENVELOPE_SECONDS = 0.4
+"""That `losses.envelopes` compares at once."""
 
 
 @dataclass(kw_only=True)
@@ -56,11 +59,14 @@ class CodecTrainingConfig:
     adversary: AdversaryConfig = setting(AdversaryConfig, "Discriminators.")
     augmentation: AugmentationConfig = setting(AugmentationConfig, "What is done to clips before the codec hears them.")
     shape: dict[str, int] = setting(
-        {}, "Sizes of the codec that differ from the shipped one's, for example +shape.decoder_width=384.", at_least=0
+        {},
+        "Sizes that differ from those of `weights`, or of the shipped codec, for example +shape.decoder_width=384.",
+        at_least=0,
     )
     weights: str | None = setting(
         None,
-        "Codec to begin with, of the same sizes, but that its blocks may expand less; null begins with random weights.",
+        "Codec to begin with. Its sizes are kept: only shape.expansion may be raised and shape.refinements changed. "
+        "null begins with random weights.",
     )
     seed: int = setting(0, "Seed of everything random.", at_least=0)
     device: str = setting("auto", "auto, cpu, cuda or cuda:N.")
@@ -102,12 +108,29 @@ class CodecTrainingConfig:
             return
         if self.audio_weights is not None and len(self.audio_weights) != len(self.folders):
             yield f"audio_weights={self.audio_weights} are not as many as the folders of audio ({len(self.folders)})"
-        if self.adversary.start is not None and not (self.losses.adversarial or self.losses.feature_matching):
-            yield "adversary.start is set, but losses.adversarial and losses.feature_matching are 0"
         if not self.losses.reconstructs:
             yield "losses: all weights of spectral terms are 0, and nothing else makes the codec say what it hears"
-        if self.adversary.start is not None and self.adversary.crop_seconds > self.clip_seconds:
-            yield f"adversary.crop_seconds={self.adversary.crop_seconds} is above clip_seconds={self.clip_seconds}"
+        if self.losses.envelopes and self.clip_seconds < ENVELOPE_SECONDS:
+            yield (
+                f"clip_seconds={self.clip_seconds} is too short for losses.envelopes, which compares "
+                f"{ENVELOPE_SECONDS} s; losses.envelopes=0 leaves it out"
+            )
+        if self.adversary.start is not None:
+            yield from self._problems_of_adversary(self.adversary, self.adversary.start)
+
+    def _problems_of_adversary(self, cfg: AdversaryConfig, start: int) -> Iterator[str]:
+        if not (self.losses.adversarial or self.losses.feature_matching):
+            yield "adversary.start is set, but losses.adversarial and losses.feature_matching are 0"
+        if start >= self.steps:
+            yield f"adversary.start={start} is never reached: steps={self.steps} end before it"
+        if cfg.crop_seconds > self.clip_seconds:
+            yield f"adversary.crop_seconds={cfg.crop_seconds} is above clip_seconds={self.clip_seconds}"
+        samples = int(cfg.crop_seconds * self.shape.get("sample_rate", CODEC_FACTS[AudioBackend.builtin].sample_rate))
+        if max(cfg.windows, default=0) >= 2 * samples:
+            yield (
+                f"adversary.windows={cfg.windows} are too long for adversary.crop_seconds={cfg.crop_seconds}, "
+                f"which are {samples} samples"
+            )
 
 
 def _names(value: Any) -> bool:

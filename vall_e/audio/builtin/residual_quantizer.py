@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 EMA_DECAY = 0.99
-DEAD_BELOW = 0.25
+DEAD_BELOW = 0.4
 """A code whose moving usage count falls under this share of the mean is re-seeded from the batch. What is said most
 often, as silence is, gets most of the new codes, so that each code comes to be used about as often as others."""
 WAYS = 4
@@ -80,7 +80,7 @@ class Codebook(nn.Module):
 
     @torch.no_grad()
     def learn(self, x: Tensor, ids: Tensor) -> None:
-        """Move the codebook towards x [M, D] that fell on ids [M]; re-seed codes nobody uses."""
+        """Move the codebook towards x [M, D] that fell on ids [M]; re-seed codes that are hardly used."""
         counts, sums = self._statistics(x, ids)
         self.usage.lerp_(counts, 1 - EMA_DECAY)
         self.sums.lerp_(sums, 1 - EMA_DECAY)
@@ -140,7 +140,9 @@ class ResidualQuantizer(nn.Module):
             step = torch.zeros_like(x)
             step[rows] = chosen.view(-1, *x.shape[1:])
             total, residual = total + step, residual - step
-            book.learn(every, self.pool(ids))
+            everyones = self.pool(ids)
+            if every.isfinite().all():
+                book.learn(every, everyones)
         return x + (total - x).detach(), commitment / len(self.codebooks)
 
     def _kept_codes(self, x: Tensor, keep: Tensor) -> Tensor:

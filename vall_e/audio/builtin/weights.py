@@ -17,7 +17,7 @@ from vall_e.errors import AudioError
 from .spectral_codec import SpectralCodec, SpectralCodecShape
 
 BEFORE_EXPANSION = {"expansion": 3}
-"""What a file has that does not tell it: none did while it could not be chosen."""
+"""Sizes of files that were written before `expansion` could be set."""
 
 
 def save_codec(codec: SpectralCodec, path: Path) -> None:
@@ -32,10 +32,10 @@ def write_codec(shape: SpectralCodecShape, tensors: Mapping[str, Tensor], path: 
         save_file(halves, partial, metadata={"shape": json.dumps(asdict(shape))})
 
 
-def load_codec(path: Path) -> SpectralCodec:
-    """Read a codec in float32, in eval mode. AudioError for a missing or foreign file."""
+def load_codec(path: Path, setting: str = "codec.path") -> SpectralCodec:
+    """Read a codec in float32, in eval mode. AudioError, which names the setting, for a missing or foreign file."""
     if not path.is_file():
-        raise AudioError(f"codec.path={path}: no such file")
+        raise AudioError(f"{setting}={path}: no such file")
     try:
         with safe_open(path, framework="pt") as file:
             shape = SpectralCodecShape(**BEFORE_EXPANSION | json.loads(file.metadata()["shape"]))
@@ -43,9 +43,9 @@ def load_codec(path: Path) -> SpectralCodec:
         codec = SpectralCodec(shape)
         codec.load_state_dict(tensors)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise AudioError(f"codec.path={path}: not weights of the built-in codec ({error})") from error
+        raise AudioError(f"{setting}={path}: not weights of the built-in codec ({error})") from error
     except RuntimeError as error:
         raise AudioError(
-            f"codec.path={path}: not weights of the built-in codec as it is in this version: other tensors"
+            f"{setting}={path}: not weights of the built-in codec as it is in this version: other tensors"
         ) from error
     return codec.eval()

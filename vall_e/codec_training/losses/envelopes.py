@@ -27,7 +27,7 @@ class Envelopes:
 
     def __init__(self, sample_rate: int) -> None:
         self._bands = third_octaves(sample_rate)
-        # The power of white noise at -60 dB in the widest band, which silence is far below.
+        # The power of white noise at -60 dB in the widest band: below it, envelopes count as equal.
         self._floor = quietest(WINDOW) ** 2 * float(self._bands.sum(-1).max())
 
     def __call__(self, spectra: Spectra) -> Tensor:

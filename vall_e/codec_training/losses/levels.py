@@ -1,4 +1,4 @@
-"""Distance of the levels of mel bands, smoothed over some of the time and over more of it."""
+"""Distance of the levels of mel bands, averaged over several spans of time."""
 
 from __future__ import annotations
 
@@ -39,5 +39,5 @@ class Levels:
         return self._filters.to(spectrum.device) @ (spectrum.real.square() + spectrum.imag.square())
 
     def _levels(self, power: Tensor, span: int) -> Tensor:
-        """Logarithms of root mean squares of spans, of which three overlap."""
-        return 0.5 * (F.avg_pool1d(power, span, stride=max(1, span // 3)) + self._floor).log()
+        """Logarithms of root mean squares of spans, each beginning a third of a span after the one before."""
+        return 0.5 * (F.avg_pool1d(power, span, stride=span // 3) + self._floor).log()
