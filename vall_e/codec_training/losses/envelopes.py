@@ -42,6 +42,7 @@ class Envelopes:
     def _segments(self, spectrum: Tensor) -> Tensor:
         """Envelopes less their means: [B, F, T] -> [B, bands, segments, FRAMES]."""
         power = spectrum.real.square() + spectrum.imag.square()
+        # Some of the floor within the root, whose gradient is infinite at 0.
         envelopes = (self._bands.to(power.device) @ power + 1e-2 * self._floor).sqrt()
         if envelopes.shape[-1] < FRAMES:
             return envelopes.new_zeros(*envelopes.shape[:2], 0, FRAMES) * envelopes.sum()
