@@ -168,6 +168,16 @@ def test_weights_that_are_not_there_are_named_by_their_setting(settings: Setting
         train_codec(settings(weights="gone"), tmp_path / "run")
 
 
+def test_a_run_goes_on_when_the_codec_it_began_with_is_gone(settings: Settings, tmp_path: Path) -> None:
+    train_codec(settings(steps=1, shape=settings().shape | {"expansion": 2}), tmp_path / "first")
+    weights = tmp_path / "first" / "codec.safetensors"
+    cfg = settings(weights=str(weights), shape={"expansion": 3})
+    train_codec(cfg, tmp_path / "second")
+    weights.unlink()
+    train_codec(replace(cfg, steps=6), tmp_path / "second")
+    assert rows(tmp_path / "second")[-1]["step"] == 6
+
+
 def test_a_size_that_the_codec_has_not_is_refused(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"shape\.decoder_with.*nearest: .*decoder_width"):
         train_codec(settings(shape={"decoder_with": 3}), tmp_path / "run")
@@ -190,7 +200,7 @@ def test_blocks_may_expand_more_in_the_next_training(settings: Settings, tmp_pat
     narrow = load_codec(weights)
     more = narrow.shape.expansion + 1
     cfg = replace(cfg, weights=str(weights), shape={"expansion": more})
-    engine = fresh_engine(cfg, codec_shape(cfg))
+    engine = fresh_engine(cfg, codec_shape(cfg, weights))
     start_from(engine, weights)
     wave = torch.randn(1, 9_600, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(engine.codec.latents(wave), narrow.latents(wave))

@@ -115,7 +115,7 @@ def open_run(cfg: CodecTrainingConfig, folder: Path, ranks: Ranks = ALONE) -> Co
     """Build the training on one of its ranks and resume what its folder holds."""
     if cfg.batch_size % ranks.size:
         raise ConfigError(f"batch_size={cfg.batch_size} cannot be shared by {ranks.size} ranks: give a multiple of it")
-    shape = codec_shape(cfg)
+    shape = codec_shape(cfg, _sized_as(cfg, folder))
     speech = open_speech(cfg, shape.sample_rate, shape.hop, ranks)
     run = CodecRun(
         cfg=cfg,
@@ -135,18 +135,26 @@ def fresh_engine(cfg: CodecTrainingConfig, shape: SpectralCodecShape, ranks: Ran
     return CodecEngine(cfg, SpectralCodec(shape), ranks)
 
 
-def codec_shape(cfg: CodecTrainingConfig) -> SpectralCodecShape:
+def codec_shape(cfg: CodecTrainingConfig, weights: Path | None) -> SpectralCodecShape:
     """The sizes of `weights` or of the shipped codec, `shape` laid over them; ConfigError for a size it has not."""
-    base = load_codec(Path(cfg.weights), setting="weights").shape if cfg.weights is not None else SpectralCodecShape()
+    base = SpectralCodecShape() if weights is None else load_codec(weights, setting="weights").shape
     names = [field.name for field in fields(SpectralCodecShape)]
     for name, size in cfg.shape.items():
         if name not in names:
             raise ConfigError(f"shape.{name}: no such size, allowed: {', '.join(names)}{hint(name, names)}")
         if size < 1 and name not in WITHOUT_WEIGHTS:
             raise ConfigError(f"shape.{name}={size} is too small, allowed: 1 and more")
-        if cfg.weights is not None and not _goes_on(base, name, size):
-            raise ConfigError(f"shape.{name}={size} contradicts weights={cfg.weights}, which has {asdict(base)[name]}")
+        if weights is not None and not _goes_on(base, name, size):
+            raise ConfigError(f"shape.{name}={size} contradicts weights={weights}, which has {asdict(base)[name]}")
     return replace(base, **cfg.shape)
+
+
+def _sized_as(cfg: CodecTrainingConfig, folder: Path) -> Path | None:
+    """The codec to begin with; what this run has made of it if it is gone, as a run that has begun needs it no more."""
+    if cfg.weights is None:
+        return None
+    weights, exported = Path(cfg.weights), folder / EXPORTED
+    return exported if exported.is_file() and not weights.exists() else weights
 
 
 def _goes_on(base: SpectralCodecShape, name: str, size: int) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -14,6 +13,7 @@ from vall_e.config.codec import AudioBackend
 from vall_e.config.codec_evaluation import CodecEvaluationConfig
 from vall_e.errors import ConfigError
 
+from .file_name import file_name_of
 from .place import Place
 
 BUILTIN, ENCODEC = AudioBackend.builtin.name, AudioBackend.encodec.name
@@ -37,7 +37,7 @@ class Subject:
     def file_name(self) -> str:
         """The name of its audio."""
         levels = "" if self.levels is None else f"-{self.levels}"
-        return re.sub(r"[^\w.-]+", "_", self.codec).strip("_") + f"{levels}.wav"
+        return f"{file_name_of(self.codec)}{levels}.wav"
 
 
 ORIGINAL = Subject("original")

@@ -15,6 +15,7 @@ from vall_e.data.pipeline.journal import Journal, key_of
 from vall_e.errors import AudioError
 
 from .candidates import ORIGINAL, Candidate, Subject
+from .file_name import file_name_of
 from .metrics.metric import Metric, Score
 from .metrics.pair import paired
 from .result import Scores
@@ -66,7 +67,7 @@ class Measuring:
     def measure(self, rendition: Rendition, subject: Subject) -> tuple[Scores, str]:
         """Scores by metric and the file of the audio; what the journal has is taken from there."""
         utterance = rendition.utterance
-        file = f"audio/{utterance.id.replace('/', '_')}/{subject.file_name}"
+        file = f"audio/{file_name_of(utterance.id)}/{subject.file_name}"
         known = (subject.digest, subject.levels, rendition.sample_rate, rendition.fingerprint)
         written = key_of("audio", file, *known)
         keys = {m.name: key_of(m.name, m.version, utterance.text, utterance.language, *known) for m in self._metrics}
