@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -87,12 +87,9 @@ def _take(engine: CodecEngine, states: dict[str, Tensor], counters: dict[str, An
 
 
 def start_from(engine: CodecEngine, weights: Path) -> None:
-    """Begin with an exported codec; AudioError if it is none, CheckpointError if it has other sizes."""
-    codec, own = load_codec(weights, setting="weights"), engine.codec
-    free = {"refinements": own.shape.refinements, "expansion": own.shape.expansion}
-    if replace(codec.shape, **free) != own.shape or codec.shape.expansion > own.shape.expansion:
-        raise CheckpointError(f"weights={weights} has the sizes {asdict(codec.shape)}, shape asks for others")
-    own.load_state_dict(widened(codec.state_dict(), own.state_dict()))
+    """Begin with an exported codec, of sizes that the engine's were taken from; AudioError if it is none."""
+    own = engine.codec
+    own.load_state_dict(widened(load_codec(weights, setting="weights").state_dict(), own.state_dict()))
     start_codebooks(own)
     if engine.average is not None:
         engine.average.load({})
